@@ -1,0 +1,51 @@
+# Everything a new user needs: make demo, make test. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format clean browser
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-test: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed  ## Create .venv and install oodml into it
+
+demo: install  ## make-splits, sweep and report on the embedded glyphs, into build/demo
+	$(BIN)/oodml make-splits glyphs --levels 3 --out $(DEMO)/ladder
+	$(BIN)/oodml sweep $(DEMO)/ladder --config examples/demo.toml --out $(DEMO)/sweep
+	$(BIN)/oodml report $(DEMO)/sweep --out $(DEMO)/report
+
+test: $(VENV)/.installed-test  ## Run the tests (offline, under 10 minutes on 2 cores)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slow: $(VENV)/.installed-test browser  ## Run the slow tests: browser, demo, installation
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-test  ## ruff (check and format) and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format: $(VENV)/.installed-test  ## Format and fix what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+browser:  # a Chromium for the page tests; Debian and Ubuntu as root, elsewhere install one by hand
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+		echo "no Chromium: the page tests will be skipped"
+
+clean:  ## Remove builds and caches, keep .venv
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

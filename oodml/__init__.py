@@ -1,0 +1,62 @@
+"""oodml: how learned visual similarity holds up when test classes drift away from training classes.
+
+The names below are imported on first use, so that `import oodml` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from oodml.version import __version__
+
+if TYPE_CHECKING:
+    from oodml.datasets import load_dataset
+    from oodml.evaluation import evaluate_embeddings
+    from oodml.records import Episode, Ladder, Level, RunSpec
+    from oodml.results import read_leaderboard, read_runs
+    from oodml.splits import frechet_distance, load_ladder, make_ladder, save_ladder
+    from oodml.sweep import run_sweep
+
+_EXPORTS = {
+    "Episode": "oodml.records",
+    "Ladder": "oodml.records",
+    "Level": "oodml.records",
+    "RunSpec": "oodml.records",
+    "evaluate_embeddings": "oodml.evaluation",
+    "frechet_distance": "oodml.splits",
+    "load_dataset": "oodml.datasets",
+    "load_ladder": "oodml.splits",
+    "make_ladder": "oodml.splits",
+    "read_leaderboard": "oodml.results",
+    "read_runs": "oodml.results",
+    "run_sweep": "oodml.sweep",
+    "save_ladder": "oodml.splits",
+}
+
+__all__ = [
+    "Episode",
+    "Ladder",
+    "Level",
+    "RunSpec",
+    "__version__",
+    "evaluate_embeddings",
+    "frechet_distance",
+    "load_dataset",
+    "load_ladder",
+    "make_ladder",
+    "read_leaderboard",
+    "read_runs",
+    "run_sweep",
+    "save_ladder",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'oodml' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,63 @@
+"""The `oodml` command: every subcommand is one function in `oodml.commands`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from oodml.commands import make_splits, report, sweep
+from oodml.commands.listing import backbones, datasets, methods
+from oodml.errors import OodmlError
+from oodml.version import __version__
+
+EXIT_USER_ERROR = 2
+
+
+class _Commands(typer.core.TyperGroup):
+    """Turns errors that a user can act on into a message and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OodmlError as error:
+            typer.secho(f"error: {error}", err=True, fg="red")
+            raise typer.Exit(EXIT_USER_ERROR) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"oodml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """How learned visual similarity holds up when test classes drift away from training classes.
+
+    Three commands, each of which continues from the files of the one before:
+
+    `oodml make-splits glyphs`, `oodml sweep splits/glyphs`, `oodml report results/glyphs`
+    """
+
+
+app.command("make-splits", epilog=make_splits.EXAMPLES)(make_splits.make_splits)
+app.command("sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
+app.command("report", epilog=report.EXAMPLES)(report.report)
+app.command("datasets")(datasets)
+app.command("backbones")(backbones)
+app.command("methods")(methods)

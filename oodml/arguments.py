@@ -1,0 +1,139 @@
+"""Arguments and options of the commands, declared once each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oodml.errors import UsageError
+from oodml.options import parse_pairs
+from oodml.records import Options, as_options
+
+_DATA, _NET, _GEN, _TRAIN, _RUN = "Dataset", "Network", "Generator", "Training", "Execution"
+
+DatasetName = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", help="glyphs, folder:PATH, embeddings:FILE, cub200, … (`oodml datasets`)"),
+]
+LadderPath = Annotated[str, typer.Argument(metavar="LADDER", help="Ladder folder, or its name under splits/.")]
+SweepPaths = Annotated[list[Path], typer.Argument(metavar="SWEEP...", help="One or several sweep folders.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to.")]
+
+DatasetArgs = Annotated[
+    list[str],
+    typer.Option(metavar="NAME=VALUE", help="Dataset option, e.g. classes=400.", rich_help_panel=_DATA),
+]
+Superclasses = Annotated[
+    Path | None, typer.Option(metavar="FILE.csv", help="Columns class, superclass.", rich_help_panel=_DATA)
+]
+Root = Annotated[Path, typer.Option(metavar="DIR", help="Where published sets lie.", rich_help_panel=_DATA)]
+Download = Annotated[bool, typer.Option("--download", help="Fetch a missing set.", rich_help_panel=_DATA)]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad-images", help="Leave unreadable images out, recorded.", rich_help_panel=_DATA),
+]
+DatasetOverride = Annotated[
+    str | None, typer.Option(metavar="DATASET", help="Where the images are now.", rich_help_panel=_DATA)
+]
+
+Embedder = Annotated[
+    str | None, typer.Option(help="pixels, or a timm model such as resnet50.tv_in1k.", rich_help_panel=_NET)
+]
+BackboneName = Annotated[
+    str | None, typer.Option(help="A timm model such as resnet50.tv_in1k, or pixels.", rich_help_panel=_NET)
+]
+Weights = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Local safetensors or pth file.", rich_help_panel=_NET)
+]
+BackboneArgs = Annotated[
+    list[str],
+    typer.Option(metavar="NAME=VALUE", help="Constructor keyword, e.g. pad_type=same.", rich_help_panel=_NET),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(metavar="R,G,B", help="Normalisation, instead of the model's.", rich_help_panel=_NET),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(metavar="R,G,B", help="Normalisation, instead of the model's.", rich_help_panel=_NET),
+]
+Pretrained = Annotated[
+    bool | None,
+    typer.Option("--pretrained/--no-pretrained", help="Start from published weights.", rich_help_panel=_NET),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(min=8, metavar="PIXELS", help="Side of the network's input.", rich_help_panel=_NET),
+]
+
+Levels = Annotated[int, typer.Option(min=2, help="Number of levels to keep.", rich_help_panel=_GEN)]
+Swaps = Annotated[int | None, typer.Option(min=1, help="Class pairs swapped per iteration.", rich_help_panel=_GEN)]
+Iterations = Annotated[int | None, typer.Option(min=0, help="Towards a larger shift.", rich_help_panel=_GEN)]
+EasierIterations = Annotated[int | None, typer.Option(min=0, help="Towards a smaller shift.", rich_help_panel=_GEN)]
+RemovalIterations = Annotated[
+    int | None, typer.Option(min=0, help="Of class removal after the swaps.", rich_help_panel=_GEN)
+]
+RemovalRule = Annotated[str, typer.Option(help="saturated, or published.", rich_help_panel=_GEN)]
+Initial = Annotated[
+    str, typer.Option(help="Default division: sorted, random, auto (the dataset's).", rich_help_panel=_GEN)
+]
+Seed = Annotated[int, typer.Option(min=0, rich_help_panel=_GEN)]
+Shots = Annotated[str, typer.Option(metavar="K,K", help="Labelled images per class.", rich_help_panel=_GEN)]
+Episodes = Annotated[int, typer.Option(min=0, help="Few-shot draws per level.", rich_help_panel=_GEN)]
+NullDraws = Annotated[
+    int | None, typer.Option(min=2, help="Random relabellings for the null shift.", rich_help_panel=_GEN)
+]
+
+Methods = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Names, or all (`oodml methods`).", rich_help_panel=_TRAIN)
+]
+Seeds = Annotated[str | None, typer.Option(metavar="N|A,B", help="A count, or a list.", rich_help_panel=_TRAIN)]
+SweepLevels = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Indices or names, e.g. 0,default.", rich_help_panel=_TRAIN)
+]
+Preset = Annotated[str | None, typer.Option(help="quick (default) or paper.", rich_help_panel=_TRAIN)]
+EmbeddingDim = Annotated[int | None, typer.Option(min=1, rich_help_panel=_TRAIN)]
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps per run.", rich_help_panel=_TRAIN)]
+Selection = Annotated[str | None, typer.Option(help="Weights to score: last, val or oracle.", rich_help_panel=_TRAIN)]
+Set = Annotated[
+    list[str],
+    typer.Option("--set", metavar="NAME.OPTION=VALUE", help="E.g. margin.beta=0.6.", rich_help_panel=_TRAIN),
+]
+Config = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Options as a file.", rich_help_panel=_TRAIN)]
+
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_RUN)]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes; default one per core, or one per GPU.", rich_help_panel=_RUN),
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per process (1).", rich_help_panel=_RUN)]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan and its time, run nothing.", rich_help_panel=_RUN)
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.", rich_help_panel=_RUN)]
+Force = Annotated[bool, typer.Option("--force", help="Replace a different ladder in the folder.")]
+Metrics = Annotated[str, typer.Option(metavar="A,B", help="Metrics to show.")]
+
+
+def channels(text: str | None, flag: str) -> tuple[float, ...] | None:
+    """`"0.5"` or `"0.485,0.456,0.406"` as three numbers.
+
+    Raises:
+        UsageError: If it is neither; the flag is named.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3):
+        raise UsageError(f"{flag} {text!r} should be one number or three, such as 0.485,0.456,0.406")
+    return numbers if len(numbers) == 3 else numbers * 3
+
+
+def keywords(pairs: list[str]) -> Options:
+    """`--backbone-args` as options."""
+    return as_options(parse_pairs(pairs, "--backbone-args"))

@@ -1,0 +1,1 @@
+"""The subcommands: parse, call one function, print. Heavy imports stay inside the functions."""

@@ -1,0 +1,30 @@
+"""`oodml report`."""
+
+from __future__ import annotations
+
+from oodml import arguments as arg
+from oodml.plan import parse_names
+
+EXAMPLES = """Examples:
+
+`oodml report results/glyphs`
+
+`oodml report results/glyphs results/photos --out report --metrics recall_at_1,recall_at_8`
+
+Unfinished sweeps are welcome: gaps are shown, never averaged over."""
+
+
+def report(sweeps: arg.SweepPaths, out: arg.Out = None, metrics: arg.Metrics = "recall_at_1,map_at_r") -> None:
+    """Draw degradation curves and tables, and write the leaderboard."""
+    from oodml.console import out as console
+    from oodml.console import say
+    from oodml.report.terminal import summary_table
+    from oodml.reporting import make_report
+
+    names = parse_names(metrics)
+    folder = out or sweeps[0] / "report"
+    page, sections = make_report(sweeps, folder, metrics=names)
+    for section in sections:
+        console.print(summary_table(section, names[0]))
+    say(f"leaderboard: {folder / 'leaderboard.parquet'}")
+    say(f"report:      {page}")

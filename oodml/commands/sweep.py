@@ -1,0 +1,129 @@
+"""`oodml sweep`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from oodml import arguments as arg
+
+if TYPE_CHECKING:
+    from oodml.sweep import Prepared, SweepOptions, SweepResult
+
+EXIT_RUNS_FAILED, EXIT_INTERRUPTED = 1, 130
+EXAMPLES = """Examples:
+
+`oodml sweep splits/glyphs --methods margin,arcface --seeds 3`
+
+`oodml sweep splits/glyphs --set margin.beta=0.6 --set train.lr=0.0005 --dry-run`
+
+`oodml sweep splits/photos --backbone mobilenetv2_100 --weights FILE --image-size 96 --steps 120`
+
+The same command again does only what is missing. Exit code: 0 all done, 1 some runs failed, 2 bad input,
+130 interrupted."""
+
+
+def sweep(
+    ladder: arg.LadderPath,
+    out: arg.Out = None,
+    methods: arg.Methods = None,
+    levels: arg.SweepLevels = None,
+    seeds: arg.Seeds = None,
+    preset: arg.Preset = None,
+    steps: arg.Steps = None,
+    embedding_dim: arg.EmbeddingDim = None,
+    selection: arg.Selection = None,
+    set_: arg.Set = [],  # noqa: B006 - typer copies it
+    config: arg.Config = None,
+    backbone: arg.BackboneName = None,
+    pretrained: arg.Pretrained = None,
+    weights: arg.Weights = None,
+    backbone_args: arg.BackboneArgs = [],  # noqa: B006
+    mean: arg.Mean = None,
+    std: arg.Std = None,
+    image_size: arg.ImageSize = None,
+    dataset: arg.DatasetOverride = None,
+    superclasses: arg.Superclasses = None,
+    root: arg.Root = Path("data"),
+    download: arg.Download = False,
+    device: arg.Device = None,
+    workers: arg.Workers = None,
+    threads: arg.Threads = None,
+    retry_failed: arg.RetryFailed = False,
+    dry_run: arg.DryRun = False,
+) -> None:
+    """Train and score every method on every level of a ladder; resumable."""
+    given = dict(locals())
+    from oodml.runner import DatasetRef
+    from oodml.splits import load_ladder
+    from oodml.sweep import prepare_sweep
+
+    opened = load_ladder(ladder)
+    where = DatasetRef(dataset or opened.dataset, dict(opened.dataset_options), superclasses, root, download)
+    prepared = prepare_sweep(opened, where, _options(opened, given), out or Path("results") / opened.name)
+    if dry_run:
+        _show_plan(prepared)
+        return
+    _finish(_execute(prepared), prepared)
+
+
+def _options(ladder: Any, given: dict[str, Any]) -> SweepOptions:
+    from oodml.options import parse_pairs
+    from oodml.sweep_config import KEYS, sweep_options
+
+    flags = {key: given[key] for key in KEYS}
+    flags["backbone_args"] = parse_pairs(given["backbone_args"], "--backbone-args") or None
+    flags["mean"], flags["std"] = arg.channels(given["mean"], "--mean"), arg.channels(given["std"], "--std")
+    flags["retry_failed"] = given["retry_failed"] or None
+    return sweep_options(ladder, flags, given["set_"], given["config"])
+
+
+def _show_plan(prepared: Prepared) -> None:
+    from oodml.commands.plan_view import duration, plan_table, training_text
+    from oodml.console import out, say
+    from oodml.estimate import estimate_seconds
+    from oodml.sweep import missing
+
+    todo = missing(prepared)
+    out.print(plan_table(prepared.specs, {spec.run_id for spec in todo}))
+    say(f"training: {training_text(prepared.specs[0])}")
+    say(f"runs: {len(prepared.specs)} planned, {len(todo)} to do; results in {prepared.out}")
+    if todo:
+        say(f"time: about {duration(estimate_seconds(prepared, todo))}, from a few steps of each method here")
+
+
+def _execute(prepared: Prepared) -> SweepResult:
+    from oodml.console import SweepDisplay, err
+    from oodml.sweep import execute_sweep
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        with SweepDisplay() as display:
+            return execute_sweep(prepared, on_start=display.start, on_outcome=display.outcome)
+    except KeyboardInterrupt:
+        err.print(f"stopped; finished runs are in {prepared.out}, the same command goes on from there")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _finish(result: SweepResult, prepared: Prepared) -> None:
+    from oodml.console import err, out, say
+    from oodml.report.terminal import summary_table
+    from oodml.reporting import load_sections
+
+    for section in load_sections([result.out]):
+        out.print(summary_table(section, "recall_at_1"))
+    executed = sum(result.outcomes.values())
+    say(f"runs: {result.planned} planned, {result.already} were there already, {executed} executed now")
+    say(f"results: {result.out}")
+    say(f"next:    oodml report {result.out}")
+    if result.failures:
+        for name, error in result.failures:
+            err.print(f"{name}: {error}", markup=False)
+        err.print(f"{len(result.failures)} runs have no result; --retry-failed repeats them")
+        raise typer.Exit(EXIT_RUNS_FAILED)

@@ -1,0 +1,97 @@
+"""What the commands show while they work: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from oodml.executors.worker import Outcome
+
+out = Console(soft_wrap=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line on standard output, unwrapped, so that paths can be copied."""
+    out.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Yields a function that turns a description into a (done, total) callback.
+
+    On a terminal it drives a progress bar; elsewhere it prints a line when the work is complete.
+    """
+    if not err.is_terminal:
+        yield _lines
+        return
+    with _progress() as progress:
+
+        def bar(description: str) -> Callable[[int, int], None]:
+            task = progress.add_task(description, total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
+
+        yield bar
+
+
+def _lines(description: str) -> Callable[[int, int], None]:
+    def update(done: int, total: int) -> None:
+        if done == total:
+            err.print(f"{description}: {total}")
+
+    return update
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err)
+
+
+class SweepDisplay:
+    """Runs done and remaining time of a sweep."""
+
+    def __init__(self) -> None:
+        self.progress = _progress() if err.is_terminal else None
+        self.total = self.done = 0
+
+    def __enter__(self) -> SweepDisplay:
+        if self.progress:
+            self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.progress:
+            self.progress.stop()
+
+    def start(self, total: int) -> None:
+        """Begins with the number of runs to execute."""
+        self.total = total
+        if self.progress:
+            self.task = self.progress.add_task("runs", total=total)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Notes a finished run; failures stay on screen."""
+        self.done += 1
+        spec = outcome.spec
+        text = f"{spec.method} level {spec.level} seed {spec.seed}: {outcome.status} in {outcome.seconds:.1f} s"
+        if self.progress:
+            self.progress.update(self.task, completed=self.done, description=f"{spec.method} level {spec.level}")
+            if outcome.status != "done":
+                err.print(f"{text}: {outcome.error}", markup=False)
+        else:
+            tail = f": {outcome.error}" if outcome.error else ""
+            sys.stderr.write(f"[{self.done}/{self.total}] {text}{tail}\n")
+            sys.stderr.flush()

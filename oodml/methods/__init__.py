@@ -1,0 +1,1 @@
+"""Methods: what trains the embedding (loss, mining, heads, sampling). `cards.py` lists them."""

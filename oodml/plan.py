@@ -1,0 +1,165 @@
+"""The plan of a sweep: methods x levels x seeds as RunSpecs, in the order in which they run. Free of torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from oodml import registry, schema, store
+from oodml.errors import UnknownNameError, UsageError
+from oodml.methods.cards import MethodInfo
+from oodml.options import coerce_all
+from oodml.presets import TrainingOptions
+from oodml.records import Ladder, RunSpec, Scalar, as_options
+from oodml.schema import SELECTIONS
+
+DEFAULT_METHODS = (
+    "frozen",
+    "contrastive",
+    "triplet",
+    "margin",
+    "multisimilarity",
+    "arcface",
+    "proxy_anchor",
+)
+
+
+def parse_names(text: str) -> list[str]:
+    """`"a, b"` as ["a", "b"]."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`"3"` as seeds 0, 1, 2; `"0,5"` as exactly these.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    try:
+        numbers = [int(part) for part in parse_names(text)]
+    except ValueError:
+        numbers = []
+    seeds = list(range(numbers[0])) if len(numbers) == 1 and "," not in text else numbers
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {text!r} should be a count such as 3, or different seeds such as 0,1,2")
+    return seeds
+
+
+def parse_levels(text: str, ladder: Ladder) -> list[int]:
+    """`"0,default,7"` as level indices of the ladder, in its order.
+
+    Raises:
+        UsageError: If a level does not exist.
+    """
+    names = {level.name: level.index for level in ladder.levels} | {str(v.index): v.index for v in ladder.levels}
+    for part in parse_names(text):
+        if part not in names:
+            raise UsageError(f"--levels: ladder {ladder.name!r} has no level {part!r}; it has {', '.join(names)}")
+    return sorted({names[part] for part in parse_names(text)})
+
+
+def make_plan(
+    ladder: Ladder,
+    *,
+    methods: Sequence[str] = DEFAULT_METHODS,
+    levels: Sequence[int] | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    backbone: str,
+    backbone_config: Mapping[str, Scalar],
+    from_scratch: bool,
+    training: TrainingOptions,
+    settings: Mapping[str, Mapping[str, Scalar]] | None = None,
+    selection: str = "last",
+) -> list[RunSpec]:
+    """All runs of a grid, seeds outermost so that an unfinished sweep already compares every method.
+
+    Args:
+        ladder: The ladder.
+        methods: Registered names.
+        levels: Level indices; all if None.
+        seeds: Seeds of the runs; a method that trains nothing on given weights runs with the first one only.
+        backbone: Name of the backbone.
+        backbone_config: Identity of the network (weights tag or hash, keywords).
+        from_scratch: Whether the backbone starts from random weights.
+        training: Resolved training options.
+        settings: Method name to its overridden options.
+        selection: "last", "val" or "oracle".
+
+    Raises:
+        UnknownNameError: If a method, option or selection does not exist.
+        UsageError: If settings name a method that is not in the sweep.
+    """
+    if selection not in SELECTIONS:
+        raise UnknownNameError("selection", selection, SELECTIONS)
+    dataset = ladder.dataset.partition(":")[0]
+    configs = _resolve_methods(methods, dataset, settings or {})
+    template = RunSpec(
+        ladder_hash=ladder.ladder_hash,
+        level=0,
+        method="",
+        config=(),
+        backbone=backbone,
+        backbone_config=as_options(backbone_config),
+        training=as_options(training.as_dict()),
+        seed=0,
+        selection=selection,
+    )
+    return [
+        replace(template, level=level, method=info.name, config=as_options(config), seed=seed)
+        for seed in seeds
+        for level in (levels if levels is not None else range(len(ladder.levels)))
+        for info, config in configs
+        if info.trains or from_scratch or seed == seeds[0]
+    ]
+
+
+def _resolve_methods(
+    methods: Sequence[str], dataset: str, settings: Mapping[str, Mapping[str, Scalar]]
+) -> list[tuple[MethodInfo, dict[str, Scalar]]]:
+    cards: list[MethodInfo] = [registry.load("method", name) for name in dict.fromkeys(methods)]
+    for scope in settings:
+        if scope not in methods:
+            registry.load("method", scope)
+            raise UsageError(f"--set {scope}.…: method {scope!r} is not in this sweep")
+    resolved = []
+    for card in cards:
+        own = coerce_all(card.name, settings.get(card.name, {}), card.options)
+        resolved.append((card, card.resolve_options(dataset, own)))
+    return resolved
+
+
+def plan_table(specs: Iterable[RunSpec], benchmark: str) -> Any:
+    """The plan as a table of schema PLAN."""
+    rows = list(specs)
+    columns: dict[str, list[Any]] = {
+        "schema_version": [schema.SCHEMA_VERSION] * len(rows),
+        "run_id": [spec.run_id for spec in rows],
+        "benchmark": [benchmark] * len(rows),
+        "level": [spec.level for spec in rows],
+        "method": [spec.method for spec in rows],
+        "backbone": [spec.backbone for spec in rows],
+        "embedding_dim": [dict(spec.training)["embedding_dim"] for spec in rows],
+        "config": [spec.config_json for spec in rows],
+        "seed": [spec.seed for spec in rows],
+        "selection": [spec.selection for spec in rows],
+        "spec": [json.dumps(asdict(spec), sort_keys=True) for spec in rows],
+    }
+    return schema.table(schema.PLAN, columns)
+
+
+def save_plan(path: Path, specs: Sequence[RunSpec], benchmark: str) -> None:
+    """Adds runs to the plan file of a sweep; those that it already holds stay as they are."""
+    import pyarrow as pa
+
+    table = plan_table(specs, benchmark)
+    if path.exists():
+        known = store.read_table(path, schema.PLAN)
+        ids = set(known.column("run_id").to_pylist())
+        new = [spec for spec in specs if spec.run_id not in ids]
+        if not new:
+            return
+        table = pa.concat_tables([known, plan_table(new, benchmark)]).replace_schema_metadata(schema.PLAN.metadata)
+    store.write_table(path, table)

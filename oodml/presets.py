@@ -1,0 +1,167 @@
+"""Training options and the two presets; free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from oodml.errors import UnknownNameError, UsageError
+from oodml.options import coerce_all
+from oodml.records import Scalar
+
+QUICK_BACKBONE = "test_resnet.r160_in1k"
+PAPER_BACKBONE = "resnet50.tv_in1k"
+CROP_FROM = 160  # sides from which pictures are cropped as in the study; smaller ones are squeezed to a square
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a run trains; every field can be set with `--set train.FIELD=VALUE`.
+
+    Attributes:
+        embedding_dim: Width of the embedding.
+        image_size: Side of the network's input in pixels; 0 for vectors.
+        resize: Side that pictures are stored at; larger than image_size leaves room for the test crop.
+        fit: "squash" squeezes the picture to a square, "crop" keeps its aspect.
+        batch_size: Samples per step.
+        per_class: Samples of a class in a batch.
+        sampler: "balanced" (distinct classes and samples) or "class_random" (both with replacement, as in the study).
+        steps: Optimiser steps; 0 takes `epochs`.
+        epochs: Passes of floor(n / batch_size) steps, where `steps` is 0.
+        optimizer: "adam" (coupled weight decay, as in the study) or "adamw".
+        lr: Learning rate of backbone and heads.
+        weight_decay: Of backbone and heads.
+        freeze_batch_norm: Keep the running statistics of batch norms fixed.
+        crop_min_scale: Smallest area of the random resized crop, as a share of the picture.
+        flip: Mirror half of the pictures.
+        evaluations: How often weights are scored for the selections "val" and "oracle".
+    """
+
+    embedding_dim: int = 64
+    image_size: int = 32
+    resize: int = 32
+    fit: str = "squash"
+    batch_size: int = 112
+    per_class: int = 4
+    sampler: str = "balanced"
+    steps: int = 300
+    epochs: int = 0
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    freeze_batch_norm: bool = False
+    crop_min_scale: float = 0.7
+    flip: bool = False
+    evaluations: int = 10
+
+    def as_dict(self) -> dict[str, Scalar]:
+        """Field names to values."""
+        return asdict(self)
+
+    def num_steps(self, num_samples: int) -> int:
+        """Steps of a run on so many training samples."""
+        return self.steps or max(1, self.epochs * (num_samples // self.batch_size))
+
+
+QUICK = TrainingOptions()
+PAPER = TrainingOptions(
+    embedding_dim=512,
+    per_class=2,
+    sampler="class_random",
+    steps=0,
+    epochs=200,
+    optimizer="adam",
+    lr=1e-5,
+    weight_decay=4e-4,
+    freeze_batch_norm=True,
+    crop_min_scale=0.08,
+)
+"""Milbich et al. 2021: see the class-wise exceptions in PAPER_EPOCHS."""
+
+PAPER_EPOCHS = {"sop": 150}
+PRESETS = {"quick": QUICK, "paper": PAPER}
+BACKBONES = {"quick": QUICK_BACKBONE, "paper": PAPER_BACKBONE}
+
+
+def default_image_size(preset: str, native_size: int | None, default_backbone: bool) -> int:
+    """Small pictures as they are; otherwise 64 for the quick preset's own network and 224 for any other."""
+    if preset == "quick" and default_backbone:
+        return min(native_size or 64, 64)
+    return native_size if native_size is not None and native_size <= 64 else 224
+
+
+def training_options(
+    preset: str,
+    *,
+    dataset: str,
+    photographs: bool,
+    vectors: bool,
+    native_size: int | None,
+    default_backbone: bool,
+    overrides: Mapping[str, Scalar],
+) -> TrainingOptions:
+    """The preset for a dataset with the user's overrides.
+
+    Args:
+        preset: "quick" or "paper".
+        dataset: Name of the dataset, for its exceptions.
+        photographs: Whether pictures may be mirrored.
+        vectors: Whether the dataset holds vectors, which are neither resized nor augmented.
+        native_size: Side of small images, or None.
+        default_backbone: Whether the preset's own backbone is used.
+        overrides: Option names to values.
+
+    Raises:
+        UnknownNameError: If there is no such preset or option.
+        UsageError: If a value has the wrong type or range.
+    """
+    if preset not in PRESETS:
+        raise UnknownNameError("preset", preset, PRESETS)
+    base = PRESETS[preset]
+    if preset == "paper":
+        base = replace(base, epochs=PAPER_EPOCHS.get(dataset, base.epochs))
+    known = base.as_dict()
+    for name in overrides:
+        if name not in known:
+            raise UnknownNameError("training option", name, known)
+    given = coerce_all("train", overrides, known)
+    size = given.get("image_size", default_image_size(preset, native_size, default_backbone))
+    size = 0 if vectors or not isinstance(size, int) else size
+    crop = size >= CROP_FROM
+    automatic: dict[str, Any] = {
+        "image_size": size,
+        "resize": round(size * 256 / 224) if crop else size,
+        "fit": "crop" if crop else "squash",
+        "flip": photographs and not vectors,
+    }
+    if given.get("epochs") and "steps" not in given:
+        automatic["steps"] = 0
+    options = replace(base, **{**automatic, **given, **({"image_size": 0} if vectors else {})})
+    _check(options)
+    return options
+
+
+def _check(options: TrainingOptions) -> None:
+    choices = {
+        "sampler": ("balanced", "class_random"),
+        "optimizer": ("adam", "adamw"),
+        "fit": ("squash", "crop"),
+    }
+    for name, allowed in choices.items():
+        if getattr(options, name) not in allowed:
+            raise UnknownNameError(f"value of train.{name}", str(getattr(options, name)), allowed)
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, int | float) and value < 0:
+            raise UsageError(f"train.{field.name} cannot be negative, got {value}")
+    if options.steps == 0 and options.epochs == 0:
+        raise UsageError("train.steps and train.epochs are both 0; set one of them")
+    if options.per_class < 1 or options.batch_size % options.per_class:
+        raise UsageError(
+            f"train.batch_size={options.batch_size} should be a multiple of train.per_class={options.per_class}"
+        )
+    if options.embedding_dim < 1 or options.batch_size < 2 or not 0 < options.crop_min_scale <= 1:
+        raise UsageError("train needs embedding_dim >= 1, batch_size >= 2 and crop_min_scale in (0, 1]")
+    if options.resize < options.image_size:
+        raise UsageError(f"train.resize={options.resize} is smaller than train.image_size={options.image_size}")

@@ -1,0 +1,110 @@
+"""Colours, markers and type of the figures, for light and for dark pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from oodml.errors import MissingPackageError
+
+FONT = "DejaVu Sans"  # ships with matplotlib: the same picture on every machine
+SCREEN_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
+WIDTH = 4.9  # inches; narrow on purpose: on a phone the type is still nine CSS pixels tall
+MARKERS = ("o", "s", "^", "D", "v", "p", "<", "h", ">", "P", "X")
+DASHES: tuple[tuple[float, ...], ...] = ((), (4.5, 1.6), (1.2, 1.4), (6, 1.5, 1.2, 1.5))
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one page style.
+
+    Attributes:
+        name: "light" or "dark".
+        face: Background, "none" where the page's own shows through.
+        ink: Text.
+        muted: Axis labels, notes.
+        line: Grid and spines.
+        reference: The untrained reference.
+        page: Colour of the page behind, drawn around markers.
+        colours: One per method; told apart by people with a colour-vision deficiency.
+    """
+
+    name: str
+    face: str
+    ink: str
+    muted: str
+    line: str
+    reference: str
+    page: str
+    colours: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    face="#ffffff",
+    ink="#1c2127",
+    muted="#5a6470",
+    line="#dfe3e8",
+    reference="#7a838d",
+    page="#ffffff",
+    colours=("#0072b2", "#d55e00", "#009e73", "#b5478f", "#c98a00", "#4aa3df", "#332288", "#7f8c1f"),
+)
+DARK = Theme(
+    name="dark",
+    face="none",
+    ink="#e6e9ed",
+    muted="#a3adb8",
+    line="#343b45",
+    reference="#98a2ad",
+    page="#171b21",
+    colours=("#4da6e8", "#ff8547", "#2fc79d", "#e58cc6", "#f2c14e", "#a5d8ff", "#a596f5", "#c3d05a"),
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method is drawn in every figure."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...]
+    hollow: bool
+
+
+def looks(methods: Sequence[str], theme: Theme) -> dict[str, Look]:
+    """A look per method, in the order given: colours repeat with another marker and other dashes."""
+    size = len(theme.colours)
+    return {
+        method: Look(
+            colour=theme.colours[i % size],
+            marker=MARKERS[i % len(MARKERS)],
+            dashes=DASHES[i // size % len(DASHES)],
+            hollow=i // size % 2 == 1,
+        )
+        for i, method in enumerate(methods)
+    }
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Matplotlib's own defaults with our type, whatever the user's configuration says.
+
+    Raises:
+        MissingPackageError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib import style
+    except ImportError as error:
+        raise MissingPackageError("matplotlib", "a report", "pip install matplotlib") from error
+    ours = {
+        "font.family": [FONT],
+        "font.size": 9.0,
+        "axes.linewidth": 0.8,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "oodml",
+        "pdf.fonttype": 42,
+        "path.simplify": False,
+    }
+    with style.context(["default", ours]):
+        yield

@@ -1,0 +1,84 @@
+"""Numbers and names as a reader sees them: rounding happens here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+MINUS, PLUS_MINUS, EN_DASH, DELTA, ELLIPSIS = "\u2212", "\u00b1", "\u2013", "\u0394", "\u2026"
+GAP = "missing"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A fixed number of decimals with a proper minus sign; what rounds to zero has no sign."""
+    text = f"{value:.{digits}f}"
+    return text.replace("-", MINUS) if float(text) else text.lstrip("-")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Like `number`, with a plus sign before positive values; "" for None."""
+    if value is None:
+        return ""
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and float(f"{value:.{digits}f}") else text
+
+
+def shift(value: float) -> str:
+    """A distance: two decimals below 10, one below 1000, none above, two digits where it is tiny."""
+    size = abs(value)
+    if 0 < size < 0.1:
+        return f"{value:.2g}".replace("-", MINUS)
+    return number(value, 2 if size < 10 else 1 if size < 1000 else 0)
+
+
+def spread(mean: float, low: float | None, high: float | None, digits: int = 3) -> str:
+    """An interval by its half-width if it is symmetric at this precision, else by its ends; "" without one."""
+    if low is None or high is None:
+        return ""
+    if abs((high - mean) - (mean - low)) < 0.5 * 10**-digits:
+        return f"{PLUS_MINUS} {(high - low) / 2:.{digits}f}"
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def rank_range(low: int | None, high: int | None) -> str:
+    """Ranks that cannot be told apart: "2", "1-3" (with an en dash), or "" when unknown."""
+    if low is None or high is None:
+        return ""
+    return str(low) if low == high else f"{low}{EN_DASH}{high}"
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name in prose: recall_at_1 is "Recall@1", map_at_r is "MAP@R"; unknown names stay."""
+    if metric.startswith("ags_"):
+        return f"AGS of {metric_name(metric.removeprefix('ags_'))}"
+    if match := re.fullmatch(r"recall_at_(\d+)", metric):
+        return f"Recall@{match[1]}"
+    return {"map_at_r": "MAP@R"}.get(metric, metric)
+
+
+def interval_name(made: str) -> str:
+    """How an interval was made, in words: "t95 over seeds" is "95 % Student's t over seeds"; others stay."""
+    return re.sub(r"^t(\d+) over", r"\1 % Student's t over", made)
+
+
+def shorten(labels: Sequence[str], width: int = 26) -> list[str]:
+    """Labels with their middle left out where they are too long for a figure, unless that makes two alike."""
+    head = (width - 1) * 3 // 5
+    short = [text if len(text) <= width else f"{text[:head]}{ELLIPSIS}{text[head + 1 - width :]}" for text in labels]
+    return [new if short.count(new) == 1 else old for new, old in zip(short, labels, strict=True)]
+
+
+def slug(text: str) -> str:
+    """A name that is safe in a file name on every system and in a link."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "benchmark"
+
+
+def seeds_text(n: int, planned: int) -> str:
+    """How many of the planned seeds a number stands on."""
+    return f"{n} seed{'' if n == 1 else 's'}" if n >= planned else f"{n}/{planned} seeds"
+
+
+def one_line(text: str, width: int = 400) -> str:
+    """Text on a single line, cut to a width."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1].rstrip() + ELLIPSIS

@@ -1,0 +1,111 @@
+"""From sweep folders to a report: read, summarise, write. Free of torch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from oodml.errors import ResultsError
+from oodml.leaderboard import build_leaderboard, levels_frame
+from oodml.records import Ladder
+from oodml.report import Facts, Failure, Section, write_report
+from oodml.results import ResultsWarning, read_plan, read_runs, write_leaderboard
+from oodml.splits import load_ladder
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+FINISHED = "done"
+
+
+def make_report(
+    sweeps: Sequence[Path], out: Path, *, metrics: Sequence[str] = ("recall_at_1", "map_at_r")
+) -> tuple[Path, list[Section]]:
+    """Writes the report of one or several sweeps, finished or not, and the leaderboard beside it.
+
+    Args:
+        sweeps: Sweep folders; those of the same ladder are shown together.
+        out: Folder of the report.
+        metrics: Metrics to show, the main one first.
+
+    Returns:
+        Path of the page, and the sections that it shows.
+
+    Raises:
+        ResultsError: If a folder holds no sweep.
+        UnknownNameError: If no sweep has one of the metrics.
+        StorageError: If the folder cannot be written.
+    """
+    sections = load_sections(sweeps)
+    page = write_report(sections, out, metrics=metrics)
+    write_leaderboard(out / "leaderboard.parquet", pd.concat([section.frame for section in sections]))
+    return page, sections
+
+
+def load_sections(sweeps: Sequence[Path]) -> list[Section]:
+    """One section per ladder, in the order in which the ladders are first met."""
+    ladders: dict[str, Ladder] = {}
+    folders: dict[str, list[Path]] = {}
+    for sweep in sweeps:
+        ladder = _ladder_of(sweep)
+        ladders.setdefault(ladder.name, ladder)
+        if ladders[ladder.name].ladder_hash != ladder.ladder_hash:
+            raise ResultsError(
+                f"{sweep} and {folders[ladder.name][0]} use different ladders of the name {ladder.name!r}; "
+                "report them separately"
+            )
+        folders.setdefault(ladder.name, []).append(sweep)
+    return [_section(ladder, folders[name]) for name, ladder in ladders.items()]
+
+
+def _ladder_of(sweep: Path) -> Ladder:
+    if not (sweep / "ladder" / "ladder.json").exists():
+        raise ResultsError(f"{sweep} is not a sweep folder (it has no ladder/ladder.json); make one: oodml sweep")
+    return load_ladder(sweep / "ladder")
+
+
+def _section(ladder: Ladder, sweeps: Sequence[Path]) -> Section:
+    frames, unreadable = [], []
+    for sweep in sweeps:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResultsWarning)  # the section lists the files
+            frames.append(read_runs(sweep))
+        unreadable += [reason for _, reason in frames[-1].attrs["unreadable"]]
+    runs = pd.concat(frames, ignore_index=True)
+    plan = pd.concat([read_plan(sweep) for sweep in sweeps], ignore_index=True).drop_duplicates("run_id")
+    board = build_leaderboard(runs, plan, levels_frame(ladder.levels, ladder.name))
+    return Section(ladder.name, board, ladder.levels, _facts(ladder, runs, plan, unreadable))
+
+
+def _facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, unreadable: Sequence[str]) -> Facts:
+    first = runs.drop_duplicates("run_id")
+    failed = first[first["status"] != FINISHED]
+    level = ladder.levels[ladder.default_level or 0]
+    last = ladder.levels[-1]
+    return Facts(
+        title=ladder.name,
+        dataset=ladder.dataset,
+        classes=(
+            f"{len(level.train)} train and {len(level.test)} test at the default division, "
+            f"{len(last.train)} and {len(last.test)} at the hardest level"
+        ),
+        done=int((first["status"] == FINISHED).sum()),
+        planned=len(plan),
+        failures=tuple(_failure(row) for row in failed.to_dict("records")),
+        unreadable=tuple(unreadable),
+        versions=", ".join(
+            f"{name} {' and '.join(sorted(set(first[column])))}"
+            for name, column in (("oodml", "oodml_version"), ("torch", "torch_version"))
+            if len(first)
+        ),
+        device=" and ".join(sorted(set(first["device"]))),
+    )
+
+
+def _failure(row: dict[Hashable, object]) -> Failure:
+    level, seed = (int(str(row[name])) for name in ("level", "seed"))
+    return Failure(str(row["method"]), level, seed, str(row["status"]), str(row["error"]))

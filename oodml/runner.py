@@ -1,0 +1,252 @@
+"""One run: build, train, score, and the rows that say so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oodml import registry, schema
+from oodml.backbones import build_backbone
+from oodml.backbones.base import Backbone
+from oodml.datasets import load_dataset
+from oodml.datasets.base import Dataset
+from oodml.embeddings import extract, pixel_settings
+from oodml.errors import LadderError, OodmlError
+from oodml.evaluation import COUNTS, evaluate_embeddings
+from oodml.images import ImageSettings, PackedImages, cache_folder, pack
+from oodml.inputs import ImageSource, Source, VectorSource
+from oodml.memory import PeakMemory
+from oodml.methods.base import Context, Method
+from oodml.methods.cards import MethodInfo
+from oodml.model import Network, embed
+from oodml.networks import NetworkConfig
+from oodml.presets import TrainingOptions
+from oodml.records import Ladder, Level, RunSpec, Scalar
+from oodml.seeds import derive_seed, torch_generator
+from oodml.training import DivergedError, train
+from oodml.version import __version__
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DatasetRef:
+    """How to open a dataset again, in this or another process; nothing of it enters a run's identity."""
+
+    spec: str
+    options: dict[str, Scalar] = field(default_factory=dict)
+    superclasses: Path | None = None
+    root: Path = Path("data")
+    download: bool = False
+
+    def open(self, skipped: tuple[str, ...] = ()) -> Dataset:
+        """The dataset, less the images that a ladder left out."""
+        dataset = load_dataset(
+            self.spec,
+            options=self.options,
+            superclasses=self.superclasses,
+            root=self.root,
+            download=self.download,
+        )
+        return dataset.without([name for name in skipped if name in set(dataset.image_ids)])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all runs of a sweep share in a process.
+
+    Attributes:
+        ladder: The ladder.
+        dataset: Where its images are.
+        network: The backbone as the user named it.
+        device: "cpu" or "cuda".
+        cache: Folder of packed images and embeddings; None for the default.
+    """
+
+    ladder: Ladder
+    dataset: DatasetRef
+    network: NetworkConfig
+    device: str = "cpu"
+    cache: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only the fields: a worker opens the data for itself."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The open dataset.
+
+        Raises:
+            LadderError: If it is not the one that the ladder was made from.
+        """
+        data = self.dataset.open(self.ladder.skipped)
+        if data.content_hash != self.ladder.dataset_hash:
+            raise LadderError(
+                f"ladder {self.ladder.name!r} was made from other data than {self.dataset.spec!r} "
+                f"(content {self.ladder.dataset_hash}, found {data.content_hash}): name the right one with "
+                "--dataset, or make a new ladder with `oodml make-splits`"
+            )
+        return data
+
+    def pack(self, options: TrainingOptions, progress: Progress | None = None) -> PackedImages:
+        """The images at the size that the options ask for, from the cache where they are there."""
+        settings = ImageSettings(options.image_size, options.resize, options.fit)
+        return pack(self.data, settings, cache=self.cache, progress=progress)
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """The inputs of the backbones that take vectors."""
+        settings = pixel_settings() if self.network.name == "pixels" else None
+        return extract(self.data, self.network, settings, cache=self.cache or cache_folder())
+
+    @property
+    def on_vectors(self) -> bool:
+        """Whether the backbone takes vectors instead of images."""
+        return self.network.name in ("pixels", "vectors")
+
+    def backbone(self, image_size: int, seed: int = 0) -> Backbone:
+        """A new backbone for images of a size; random weights follow the seed."""
+        width = self.vectors.shape[1] if self.on_vectors else 0
+        return build_backbone(self.network, num_inputs=width, image_size=image_size or None, seed=seed)
+
+
+def execute(bench: Bench, spec: RunSpec, on_step: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
+    """Trains and scores one run; a failure becomes a row, not an exception.
+
+    Args:
+        bench: Ladder, dataset and network.
+        spec: The run.
+        on_step: Called with the number of training steps done.
+
+    Returns:
+        Rows of schema RUN: one per metric, or a single one with status and error.
+    """
+    memory = PeakMemory(bench.device)
+    base = identity_columns(bench, spec)
+    try:
+        with torch.random.fork_rng(devices=_cuda_devices(bench.device)):
+            torch.manual_seed(derive_seed(spec.run_id, "library"))
+            scores, costs = _train_and_score(bench, spec, on_step)
+    except DivergedError as error:
+        return [{**base, "status": "diverged", "error": str(error), "peak_memory_mb": memory.peak_mb()}]
+    except Exception as error:  # recorded: one run that fails must not stop the others
+        text = str(error) if isinstance(error, OodmlError) else f"{type(error).__name__}: {error}"
+        return [{**base, "status": "failed", "error": text, "peak_memory_mb": memory.peak_mb()}]
+    counts = {name: int(scores.pop(name)) for name in COUNTS}
+    common = {**base, **costs, **counts, "status": "done", "peak_memory_mb": memory.peak_mb()}
+    return [{**common, "metric": metric, "value": value} for metric, value in scores.items()]
+
+
+def identity_columns(bench: Bench, spec: RunSpec) -> dict[str, Any]:
+    """The columns of a run that are known before it starts."""
+    level = bench.ladder.levels[spec.level]
+    return {
+        "schema_version": schema.SCHEMA_VERSION,
+        "run_id": spec.run_id,
+        "benchmark": bench.ladder.name,
+        "dataset": bench.data.name,
+        "ladder_hash": spec.ladder_hash,
+        "level": spec.level,
+        "shift": level.shift,
+        "shift_scaled": level.shift_scaled,
+        "method": spec.method,
+        "backbone": spec.backbone,
+        "embedding_dim": dict(spec.training)["embedding_dim"],
+        "config": spec.config_json,
+        "seed": spec.seed,
+        "selection": spec.selection,
+        "setting": "zero_shot",
+        "device": bench.device,
+        "oodml_version": __version__,
+        "torch_version": torch.__version__,
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cuda_devices(device: str) -> list[int]:
+    return list(range(torch.cuda.device_count())) if device.startswith("cuda") else []
+
+
+def _train_and_score(
+    bench: Bench, spec: RunSpec, on_step: Callable[[int], None] | None
+) -> tuple[dict[str, float], dict[str, Any]]:
+    level, options = bench.ladder.levels[spec.level], TrainingOptions(**dict(spec.training))  # type: ignore[arg-type]
+    card: MethodInfo = registry.load("method", spec.method)
+    held_out = set(level.val) if spec.selection == "val" else set()
+    rows = bench.data.rows_of([name for name in level.train if name not in held_out])
+    _, labels = np.unique(bench.data.labels[rows], return_inverse=True)
+    network, source = build_network(bench, spec, card, options, num_classes=int(labels.max()) + 1)
+    started = time.perf_counter()
+    if card.trains:
+        score = _selection_score(bench, level, network, source, spec.selection)
+        val_rows = bench.data.rows_of(level.val) if held_out else np.empty(0, np.int64)
+        train(
+            network,
+            source,
+            rows,
+            labels.astype(np.int64),
+            options,
+            spec.run_id,
+            score=score,
+            validate=lambda: _score(bench, network, source, val_rows) if len(val_rows) else {},
+            on_step=on_step,
+        )
+    trained = time.perf_counter()
+    scores = _score(bench, network, source, bench.data.rows_of(level.test))
+    dim = int(scores.pop("embedding_dim"))
+    eval_s = time.perf_counter() - trained
+    return scores, {"train_s": trained - started, "eval_s": eval_s, "embedding_dim": dim}
+
+
+def build_network(
+    bench: Bench, spec: RunSpec, card: MethodInfo, options: TrainingOptions, num_classes: int
+) -> tuple[Network, Source]:
+    """The network of a run with its initial weights, and where its inputs come from, on the bench's device."""
+    device = torch.device(bench.device)
+    backbone = bench.backbone(options.image_size, derive_seed(spec.run_id, "backbone"))
+    generator = torch_generator(spec.run_id, "method", device=bench.device)
+    context = Context(backbone.num_features, options.embedding_dim, num_classes, generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(spec.run_id, "heads"))
+        method: Method = registry.resolve(card.target)(context, dict(spec.config))
+    if options.freeze_batch_norm:
+        from oodml.backbones.timm_models import freeze_batch_norm
+
+        freeze_batch_norm(backbone)
+    network = Network(backbone, method).to(device)
+    if bench.on_vectors:
+        return network, VectorSource(bench.vectors, device)
+    network = network.to(memory_format=torch.channels_last)
+    return network, ImageSource(bench.pack(options), options, backbone, device)
+
+
+def _score(bench: Bench, network: Network, source: Source, rows: NDArray[np.int64]) -> dict[str, float]:
+    embeddings = embed(network, source, rows)
+    if not np.isfinite(embeddings).all():
+        raise DivergedError("the embeddings of the test images are not finite")
+    return {**evaluate_embeddings(embeddings, bench.data.labels[rows]), "embedding_dim": embeddings.shape[1]}
+
+
+def _selection_score(
+    bench: Bench, level: Level, network: Network, source: Source, selection: str
+) -> Callable[[], float] | None:
+    """What the kept weights maximise: recall@1 plus MAP@R of held-out training classes, or test recall@1."""
+    if selection == "last":
+        return None
+    rows = bench.data.rows_of(level.val if selection == "val" else level.test)
+
+    def score() -> float:
+        values = _score(bench, network, source, rows)
+        return values["recall_at_1"] + (values["map_at_r"] if selection == "val" else 0.0)
+
+    return score

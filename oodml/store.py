@@ -1,0 +1,108 @@
+"""Atomic files: a file exists when it is complete, and half-written ones are never seen under their name."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from oodml import schema as schemas
+from oodml.errors import ResultsError, StorageError
+
+TEMPORARY_SUFFIX = ".oodml-tmp"
+
+
+def explain_os_error(error: OSError, path: Path) -> StorageError:
+    """The storage error that tells a user what to do about a failed write to `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageError(f"no space left while writing {path}; free some and repeat, nothing finished is lost")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(f"cannot write {path}: permission denied; choose another folder with --out")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return StorageError(f"cannot write {path}: a file stands where a folder is needed; choose another --out")
+    return StorageError(f"cannot write {path}: {error.strerror or error}")
+
+
+def make_folder(path: Path) -> Path:
+    """Creates a folder with its parents and checks that files can be made in it.
+
+    Raises:
+        StorageError: If it is not writable.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    return path
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it over `path` on success, removes it on failure.
+
+    Raises:
+        StorageError: If the folder or disk does not take the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable, diffable JSON atomically (two-space indent, keys in the given order, final newline)."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_table(path: Path, table: Any) -> None:
+    """Writes a pyarrow table as Parquet atomically; the same table gives the same bytes."""
+    import pyarrow.parquet as pq
+
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, schema: Any) -> Any:
+    """Reads one Parquet file and checks it against a schema of `oodml.schema`.
+
+    Raises:
+        ResultsError: If the file is missing, truncated, of another kind or from a newer oodml.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise ResultsError(f"there is no file {path}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise ResultsError(f"{path} is not a readable Parquet file (truncated?): {error}") from error
+    schemas.check(table.schema, schema, str(path))
+    return table.select(schema.names)

@@ -1,0 +1,281 @@
+"""A sweep: plan, lock the folder, execute what is missing, report what happened."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oodml import schema, store
+from oodml.errors import LadderError, ResultsError, UsageError
+from oodml.plan import DEFAULT_METHODS, make_plan, save_plan
+from oodml.presets import BACKBONES, TrainingOptions, training_options
+from oodml.records import Ladder, RunSpec, Scalar
+
+if TYPE_CHECKING:
+    from oodml.executors.worker import Outcome
+    from oodml.runner import Bench, DatasetRef
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What a sweep is asked to do; see `run_sweep`."""
+
+    methods: Sequence[str] = DEFAULT_METHODS
+    seeds: Sequence[int] = (0, 1, 2)
+    levels: Sequence[int] | None = None
+    preset: str = "quick"
+    backbone: str | None = None
+    pretrained: bool | None = None
+    weights: Path | None = None
+    backbone_args: Mapping[str, Scalar] = field(default_factory=dict)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    settings: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+    selection: str = "last"
+    device: str = "auto"
+    workers: int | None = None
+    threads: int = 1
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sweep that is ready to start: nothing has been written yet."""
+
+    bench: Bench
+    specs: list[RunSpec]
+    training: TrainingOptions
+    options: SweepOptions
+    out: Path
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the run files."""
+        return self.out / "runs"
+
+
+@dataclass
+class SweepResult:
+    """What a sweep did.
+
+    Attributes:
+        out: The sweep folder.
+        planned: Runs of this plan.
+        already: Of them, finished before.
+        outcomes: Status to number of runs executed now.
+        failures: Runs of this plan that failed or diverged, now or before: (label, error).
+    """
+
+    out: Path
+    planned: int
+    already: int
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+def label(spec: RunSpec) -> str:
+    """A run in words."""
+    return f"{spec.method}, level {spec.level}, seed {spec.seed}"
+
+
+def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, out: Path) -> Prepared:
+    """Resolves every option and opens dataset and backbone, so that mistakes show before anything is written."""
+    from oodml.networks import NetworkConfig, identity
+    from oodml.records import as_options
+    from oodml.runner import Bench
+
+    vectors = dataset.spec.startswith("embeddings:")
+    name = options.backbone or ("vectors" if vectors else BACKBONES.get(options.preset, ""))
+    scratch = options.pretrained is False or (options.pretrained is None and not options.backbone and _quick(options))
+    network = NetworkConfig(
+        name=name,
+        pretrained=not scratch and options.weights is None,
+        weights=options.weights,
+        args=as_options(options.backbone_args),
+        mean=options.mean,
+        std=options.std,
+    )
+    bench = Bench(ladder, dataset, network, pick_device(options.device))
+    settings = dict(options.settings)
+    training = training_options(
+        options.preset,
+        dataset=ladder.dataset.partition(":")[0],
+        photographs=bench.data.photographs,
+        vectors=bench.on_vectors,
+        native_size=bench.data.native_size,
+        default_backbone=options.backbone is None,
+        overrides=settings.pop("train", {}),
+    )
+    specs = make_plan(
+        ladder,
+        methods=options.methods,
+        levels=options.levels,
+        seeds=options.seeds,
+        backbone=name,
+        backbone_config=identity(network),
+        from_scratch=scratch and not bench.on_vectors and options.weights is None,
+        training=training,
+        settings=settings,
+        selection=options.selection,
+    )
+    bench.backbone(training.image_size)
+    return Prepared(bench, specs, training, options, out)
+
+
+def _quick(options: SweepOptions) -> bool:
+    return options.preset == "quick"
+
+
+def pick_device(name: str) -> str:
+    """The device that "auto" stands for here, or the named one if it is there.
+
+    Raises:
+        UsageError: If it is not.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name!r} should be auto, cpu or cuda")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no GPU on this machine; use --device cpu")
+    return name
+
+
+def finished(runs: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
+    """Run ids that have a readable file, with their status and error. Unreadable files count as missing."""
+    found = {}
+    for spec in specs:
+        path = runs / f"{spec.run_id}.parquet"
+        if path.exists():
+            try:
+                row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
+            except (ResultsError, IndexError):
+                continue
+            found[spec.run_id] = (row["status"], row["error"] or "")
+    return found
+
+
+def missing(prepared: Prepared) -> list[RunSpec]:
+    """The runs that this start would execute."""
+    done = finished(prepared.runs, prepared.specs)
+    retry = prepared.options.retry_failed
+    return [s for s in prepared.specs if s.run_id not in done or (retry and done[s.run_id][0] != "done")]
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Holds the sweep folder; a second sweep on it is refused.
+
+    Raises:
+        ResultsError: If another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(store.make_folder(out) / "sweep.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ResultsError(
+            f"another sweep is writing to {out}; wait for it to end, or choose another folder with --out"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def claim_folder(out: Path, ladder: Ladder) -> None:
+    """Puts the ladder beside the runs, so that the folder explains itself; refuses a folder of another ladder."""
+    from oodml.splits.files import load_ladder, save_ladder
+
+    folder = out / "ladder"
+    if (folder / "ladder.json").exists():
+        found = load_ladder(folder)
+        if found.ladder_hash != ladder.ladder_hash:
+            raise LadderError(
+                f"{out} holds results of ladder {found.name!r} ({found.ladder_hash}), not of {ladder.name!r} "
+                f"({ladder.ladder_hash}); choose another folder with --out"
+            )
+        return
+    save_ladder(ladder, folder)
+
+
+def execute_sweep(
+    prepared: Prepared,
+    *,
+    on_start: Callable[[int], None] | None = None,
+    on_outcome: Callable[[Outcome], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
+) -> SweepResult:
+    """Runs what is missing. Safe to stop and start again at any moment: a run exists when its file does.
+
+    Args:
+        prepared: From `prepare_sweep`.
+        on_start: Called with the number of runs to execute.
+        on_outcome: Called after each run.
+        on_step: Called with the steps done in the current run, where there is one worker.
+    """
+    from oodml.executors.local import run_local
+
+    with locked(prepared.out):
+        claim_folder(prepared.out, prepared.bench.ladder)
+        store.make_folder(prepared.runs)
+        save_plan(prepared.out / "plan.parquet", prepared.specs, prepared.bench.ladder.name)
+        todo = missing(prepared)
+        result = SweepResult(prepared.out, len(prepared.specs), len(prepared.specs) - len(todo))
+        if on_start:
+            on_start(len(todo))
+        if todo and not prepared.bench.on_vectors:
+            prepared.bench.pack(prepared.training)
+        workers = min(prepared.options.workers or default_workers(prepared.bench.device), max(1, len(todo)))
+        threads = prepared.options.threads
+        for outcome in run_local(
+            prepared.bench, todo, prepared.runs, workers=workers, threads=threads, on_step=on_step
+        ):
+            result.outcomes[outcome.status] += 1
+            if on_outcome:
+                on_outcome(outcome)
+        status = finished(prepared.runs, prepared.specs)
+    for spec in prepared.specs:
+        kind, error = status.get(spec.run_id, ("missing", "not run"))
+        if kind != "done":
+            result.failures.append((f"{label(spec)}: {kind}", error))
+    return result
+
+
+def default_workers(device: str) -> int:
+    """One worker per core on the CPU, one in all on a GPU."""
+    return (os.cpu_count() or 1) if device == "cpu" else 1
+
+
+def run_sweep(ladder: Ladder | str | Path, *, out: str | Path | None = None, **options: Any) -> SweepResult:
+    """Trains and scores every method on every level; the same call again does only what is missing.
+
+    Args:
+        ladder: A ladder, its folder, or its name under ./splits.
+        out: Sweep folder; default results/<ladder>.
+        **options: Fields of SweepOptions (methods, seeds, levels, preset, backbone, settings and so on); further
+            `dataset`: where the ladder's images are, a spec such as "folder:photos" or a DatasetRef.
+
+    Returns:
+        What was done, with the failures.
+
+    Example:
+        >>> run_sweep("glyphs", methods=["margin"], seeds=[0])  # doctest: +SKIP
+    """
+    from oodml.runner import DatasetRef
+    from oodml.splits.files import load_ladder
+
+    opened = ladder if isinstance(ladder, Ladder) else load_ladder(ladder)
+    dataset = options.pop("dataset", None)
+    if not isinstance(dataset, DatasetRef):
+        dataset = DatasetRef(dataset or opened.dataset, dict(opened.dataset_options))
+    folder = Path(out) if out is not None else Path("results") / opened.name
+    return execute_sweep(prepare_sweep(opened, dataset, SweepOptions(**options), folder))

@@ -1,0 +1,99 @@
+"""From flags and a TOML file to SweepOptions: flags win over the file, the file over the preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oodml import registry
+from oodml.errors import UnknownNameError, UsageError
+from oodml.options import parse_settings, read_config
+from oodml.plan import DEFAULT_METHODS, parse_levels, parse_names, parse_seeds
+from oodml.records import Ladder, Scalar
+from oodml.sweep import SweepOptions
+
+TRAIN_FLAGS = ("embedding_dim", "image_size", "steps")
+KEYS = (
+    *(
+        "methods",
+        "seeds",
+        "levels",
+        "preset",
+        "backbone",
+        "pretrained",
+        "weights",
+        "backbone_args",
+        "mean",
+        "std",
+    ),
+    *("selection", "device", "workers", "threads", "retry_failed", *TRAIN_FLAGS),
+)
+
+
+def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str], config: Path | None) -> SweepOptions:
+    """Merges command line and config file.
+
+    Args:
+        ladder: For the names of its levels.
+        flags: Values by key of KEYS; None means not given.
+        set_pairs: `--set` arguments such as "margin.beta=0.6".
+        config: TOML file: the same keys at the top, a table per method, and a table `train`.
+
+    Raises:
+        UnknownNameError: If the file has an unknown key.
+        UsageError: If a value cannot be used.
+    """
+    merged, settings = _read(config) if config else ({}, {})
+    merged |= {key: value for key, value in flags.items() if value is not None}
+    for scope, values in parse_settings(set_pairs).items():
+        settings[scope] = {**settings.get(scope, {}), **values}
+    train = {key: merged.pop(key) for key in TRAIN_FLAGS if key in merged}
+    if train:
+        settings["train"] = {**settings.get("train", {}), **train}
+    methods = _as_list(merged.pop("methods", list(DEFAULT_METHODS)))
+    if methods == ["all"]:
+        methods = registry.names("method")
+    levels = merged.pop("levels", None)
+    weights = merged.pop("weights", None)
+    return SweepOptions(
+        methods=methods,
+        seeds=parse_seeds(_as_text(merged.pop("seeds", 3))),
+        levels=None if levels is None else parse_levels(_as_text(levels), ladder),
+        weights=None if weights is None else Path(weights),
+        settings=settings,
+        **merged,
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Scalar]]]:
+    top: dict[str, Any] = {}
+    scopes: dict[str, dict[str, Scalar]] = {}
+    known = {*KEYS, "train", *registry.names("method")}
+    for key, value in read_config(path).items():
+        if key not in known:
+            raise UnknownNameError(f"key in {path}", key, known)
+        if key in KEYS:
+            top[key] = value
+        elif isinstance(value, dict):
+            scopes[key] = value
+        else:
+            raise UsageError(f"{path}: {key} should be a table, written as [{key}]")
+    return top, scopes
+
+
+def _as_list(value: object) -> list[str]:
+    names = parse_names(value) if isinstance(value, str) else [str(item) for item in _sequence(value)]
+    if not names:
+        raise UsageError("--methods names no method; `oodml methods` lists them")
+    return names
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value) + ("," if len(value) == 1 else "")
+    return str(value)
+
+
+def _sequence(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
