@@ -29,6 +29,11 @@ def say(text: str) -> None:
     out.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
+def warn(text: str) -> None:
+    """A line on standard error, unwrapped."""
+    err.print(text, soft_wrap=True, markup=False)
+
+
 @contextmanager
 def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     """Yields a function that turns a description into a (done, total) callback.
@@ -90,7 +95,7 @@ class SweepDisplay:
         if self.progress:
             self.progress.update(self.task, completed=self.done, description=f"{spec.method} level {spec.level}")
             if outcome.status != "done":
-                err.print(f"{text}: {outcome.error}", markup=False)
+                warn(f"{text}: {outcome.error}")
         else:
             tail = f": {outcome.error}" if outcome.error else ""
             sys.stderr.write(f"[{self.done}/{self.total}] {text}{tail}\n")

@@ -44,6 +44,10 @@ class ResultsError(OodmlError):
     """A run, leaderboard or sweep folder that cannot be read or continued."""
 
 
+class NewerFileError(ResultsError):
+    """A file that a newer oodml wrote: left alone, never overwritten."""
+
+
 class StorageError(OodmlError):
     """A file or folder that cannot be written."""
 

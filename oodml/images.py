@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tempfile
@@ -76,7 +77,7 @@ class PackedImages:
     def picture(self, row: int) -> Pixels:
         """The stored picture of a row, (1 or 3, h, w), a read-only view."""
         offset, *shape = self.index[row].tolist()
-        return self.pixels[offset : offset + int(np.prod(shape))].reshape(shape)
+        return self.pixels[offset : offset + math.prod(shape)].reshape(shape)
 
     def test_batch(self, rows: Rows) -> torch.Tensor:
         """Centre crops of the stored pictures: uint8 (b, 3, size, size)."""

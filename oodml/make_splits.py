@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oodml.backbones import check_backbone
-from oodml.datasets.base import Dataset
+from oodml.datasets.base import Dataset, check_classes
 from oodml.embeddings import class_means, default_embedder, default_settings, extract
 from oodml.evaluation import evaluate_embeddings
 from oodml.images import ImageSettings, cache_folder, pack
@@ -78,34 +78,30 @@ def ladder_from_dataset(
     if settings is not None:
         packed = pack(dataset, settings, cache=cache, skip_bad=skip_bad_images, progress=on_pack)
         dataset = dataset.without(packed.bad)
-    features = extract(
-        dataset,
-        network,
-        settings,
-        cache=cache or cache_folder(),
-        device=embedder.device,
-        packed=packed,
-        progress=on_embed,
-    )
-    removal = {} if dataset.removal else {"removal_iterations": 0}
-    means = class_means(features, dataset.labels, len(dataset.class_names))
+        check_classes(dataset.name, dataset.class_names)
+    where: dict[str, Any] = {"cache": cache or cache_folder(), "device": embedder.device, "progress": on_embed}
+    features = extract(dataset, network, settings, packed=packed, **where)
     return make_ladder(
-        means,
+        class_means(features, dataset.labels, len(dataset.class_names)),
         dataset.class_names,
         name=name or dataset.name,
         dataset=spec,
         dataset_options=dict(dataset_options or {}),
         dataset_hash=dataset.content_hash,
-        embedder={**identity(network), **(_describe(settings) if settings else {})},
+        embedder={**identity(network), **_describe(settings)},
         reference=_reference(dataset, features),
         image_ids=_ids_by_class(dataset),
         skipped=dataset.skipped,
-        **{"initial": dataset.initial, **removal, **generator},
+        **{**_generator_defaults(dataset), **generator},
     )
 
 
-def _describe(settings: ImageSettings) -> dict[str, Any]:
-    return {"image_size": settings.size, "resize": settings.resize, "fit": settings.fit}
+def _generator_defaults(dataset: Dataset) -> dict[str, Any]:
+    return {"initial": dataset.initial, **({} if dataset.removal else {"removal_iterations": 0})}
+
+
+def _describe(settings: ImageSettings | None) -> dict[str, Any]:
+    return {"image_size": settings.size, "resize": settings.resize, "fit": settings.fit} if settings else {}
 
 
 def _reference(dataset: Dataset, features: NDArray[np.float32]) -> Callable[[Sequence[str]], Mapping[str, float]]:

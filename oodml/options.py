@@ -24,6 +24,11 @@ def parse_scalar(text: str) -> Scalar:
     return text
 
 
+def parse_names(text: str) -> list[str]:
+    """`"a, b"` as ["a", "b"]."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def parse_pairs(pairs: Sequence[str], flag: str) -> dict[str, Scalar]:
     """`["pad_type=same"]` as {"pad_type": "same"}.
 

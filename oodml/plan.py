@@ -11,7 +11,7 @@ from typing import Any
 from oodml import registry, schema, store
 from oodml.errors import UnknownNameError, UsageError
 from oodml.methods.cards import MethodInfo
-from oodml.options import coerce_all
+from oodml.options import coerce_all, parse_names
 from oodml.presets import TrainingOptions
 from oodml.records import Ladder, RunSpec, Scalar, as_options
 from oodml.schema import SELECTIONS
@@ -25,11 +25,6 @@ DEFAULT_METHODS = (
     "arcface",
     "proxy_anchor",
 )
-
-
-def parse_names(text: str) -> list[str]:
-    """`"a, b"` as ["a", "b"]."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -20,7 +20,7 @@ from oodml.backbones.base import Backbone
 from oodml.datasets import load_dataset
 from oodml.datasets.base import Dataset
 from oodml.embeddings import extract, pixel_settings
-from oodml.errors import LadderError, OodmlError
+from oodml.errors import DatasetError, LadderError, OodmlError
 from oodml.evaluation import COUNTS, evaluate_embeddings
 from oodml.images import ImageSettings, PackedImages, cache_folder, pack
 from oodml.inputs import ImageSource, Source, VectorSource
@@ -89,7 +89,10 @@ class Bench:
         Raises:
             LadderError: If it is not the one that the ladder was made from.
         """
-        data = self.dataset.open(self.ladder.skipped)
+        try:
+            data = self.dataset.open(self.ladder.skipped)
+        except DatasetError as error:
+            raise DatasetError(f"{error}; if the data of the ladder has moved, name it with --dataset") from error
         if data.content_hash != self.ladder.dataset_hash:
             raise LadderError(
                 f"ladder {self.ladder.name!r} was made from other data than {self.dataset.spec!r} "

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from oodml.errors import ResultsError
+from oodml.errors import NewerFileError, ResultsError
 
 SCHEMA_VERSION = 1
 STATUSES = ("done", "failed", "diverged", "timeout")
@@ -152,7 +152,7 @@ def check(found: Any, expected: Any, path: str) -> None:
     if kind != wanted:
         raise ResultsError(f"{path} is not an oodml {wanted} file (it says {kind or 'nothing'!r})")
     if version > SCHEMA_VERSION:
-        raise ResultsError(
+        raise NewerFileError(
             f"{path} has schema version {version}, this oodml reads up to {SCHEMA_VERSION}; upgrade oodml"
         )
     missing = [name for name in expected.names if name not in found.names]

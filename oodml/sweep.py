@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodml import schema, store
-from oodml.errors import LadderError, ResultsError, UsageError
+from oodml.errors import LadderError, NewerFileError, ResultsError, UsageError
 from oodml.plan import DEFAULT_METHODS, make_plan, save_plan
 from oodml.presets import BACKBONES, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec, Scalar
@@ -149,13 +149,19 @@ def pick_device(name: str) -> str:
 
 
 def finished(runs: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
-    """Run ids that have a readable file, with their status and error. Unreadable files count as missing."""
+    """Run ids that have a readable file, with their status and error; truncated files count as missing.
+
+    Raises:
+        NewerFileError: If a newer oodml wrote a file; it is not overwritten.
+    """
     found = {}
     for spec in specs:
         path = runs / f"{spec.run_id}.parquet"
         if path.exists():
             try:
                 row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
+            except NewerFileError:
+                raise
             except (ResultsError, IndexError):
                 continue
             found[spec.run_id] = (row["status"], row["error"] or "")

@@ -8,8 +8,8 @@ from typing import Any
 
 from oodml import registry
 from oodml.errors import UnknownNameError, UsageError
-from oodml.options import parse_settings, read_config
-from oodml.plan import DEFAULT_METHODS, parse_levels, parse_names, parse_seeds
+from oodml.options import parse_names, parse_settings, read_config
+from oodml.plan import DEFAULT_METHODS, parse_levels, parse_seeds
 from oodml.records import Ladder, Scalar
 from oodml.sweep import SweepOptions
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oodml import arguments as arg
 from oodml.errors import UsageError
-from oodml.options import parse_pairs
-from oodml.plan import parse_names
+from oodml.options import parse_names, parse_pairs
 
 if TYPE_CHECKING:
     from oodml.make_splits import EmbedderOptions

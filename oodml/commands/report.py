@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oodml import arguments as arg
-from oodml.plan import parse_names
+from oodml.options import parse_names
 
 EXAMPLES = """Examples:
 

@@ -96,7 +96,7 @@ def _show_plan(prepared: Prepared) -> None:
 
 
 def _execute(prepared: Prepared) -> SweepResult:
-    from oodml.console import SweepDisplay, err
+    from oodml.console import SweepDisplay, warn
     from oodml.sweep import execute_sweep
 
     def stop(*_: object) -> None:
@@ -107,12 +107,12 @@ def _execute(prepared: Prepared) -> SweepResult:
         with SweepDisplay() as display:
             return execute_sweep(prepared, on_start=display.start, on_outcome=display.outcome)
     except KeyboardInterrupt:
-        err.print(f"stopped; finished runs are in {prepared.out}, the same command goes on from there")
+        warn(f"stopped; finished runs are in {prepared.out}, the same command goes on from there")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _finish(result: SweepResult, prepared: Prepared) -> None:
-    from oodml.console import err, out, say
+    from oodml.console import out, say, warn
     from oodml.report.terminal import summary_table
     from oodml.reporting import load_sections
 
@@ -124,6 +124,6 @@ def _finish(result: SweepResult, prepared: Prepared) -> None:
     say(f"next:    oodml report {result.out}")
     if result.failures:
         for name, error in result.failures:
-            err.print(f"{name}: {error}", markup=False)
-        err.print(f"{len(result.failures)} runs have no result; --retry-failed repeats them")
+            warn(f"{name}: {error}")
+        warn(f"{len(result.failures)} runs have no result; --retry-failed repeats them")
         raise typer.Exit(EXIT_RUNS_FAILED)

@@ -9,12 +9,16 @@ from oodml.report import text
 from oodml.report.cells import Entry, Table
 from oodml.report.content import SectionBlock, ViewBlock
 from oodml.report.export import Picture
-from oodml.report.notes import READING
 from oodml.report.sections import Facts
 
 
-def render(blocks: Sequence[SectionBlock]) -> str:
-    """The Markdown text of a report."""
+def render(blocks: Sequence[SectionBlock], reading: Sequence[tuple[str, str]]) -> str:
+    """The Markdown text of a report.
+
+    Args:
+        blocks: The sections.
+        reading: Terms and what they mean, for its end.
+    """
     parts = ["# oodml report"]
     for block in blocks:
         parts += [f"## {escape(block.title)}", *_facts(block.facts)]
@@ -29,7 +33,7 @@ def render(blocks: Sequence[SectionBlock]) -> str:
         if block.facts.unreadable:
             parts += ["### Files that could not be read"]
             parts.append("\n".join(f"- {escape(text.one_line(line))}" for line in block.facts.unreadable))
-    parts += ["## How to read this", "\n".join(f"- **{term}.** {meaning}" for term, meaning in READING)]
+    parts += ["## How to read this", "\n".join(f"- **{term}.** {meaning}" for term, meaning in reading)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
+from oodml.errors import UnknownNameError
+from oodml.metrics.base import metric_info
 from oodml.report import text
 from oodml.report.view import View
 
@@ -50,6 +55,20 @@ READING: tuple[tuple[str, str], ...] = (
         "says that two of three planned runs have finished.",
     ),
 )
+
+
+def reading(metrics: Sequence[str]) -> list[tuple[str, str]]:
+    """What the words of a report mean: term and explanation, the metrics shown last.
+
+    Args:
+        metrics: Metrics shown; those that are not registered are left out.
+    """
+    known = []
+    for metric in metrics:
+        with suppress(UnknownNameError):
+            summary = metric_info(metric).summary
+            known.append((text.metric_name(metric), f"{summary[0].upper()}{summary[1:]}."))
+    return [*READING, *known]
 
 
 def headline(view: View, metric: str) -> tuple[str, ...]:

@@ -6,11 +6,15 @@ import base64
 from collections.abc import Sequence
 
 from oodml.report.content import SectionBlock
-from oodml.report.notes import READING
 
 
-def render(blocks: Sequence[SectionBlock]) -> str:
-    """The HTML text of a report; everything that comes from users is escaped."""
+def render(blocks: Sequence[SectionBlock], reading: Sequence[tuple[str, str]]) -> str:
+    """The HTML text of a report; everything that comes from users is escaped.
+
+    Args:
+        blocks: The sections.
+        reading: Terms and what they mean, for the end of the page.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -22,7 +26,7 @@ def render(blocks: Sequence[SectionBlock]) -> str:
     )
     environment.filters["data_uri"] = data_uri
     title = blocks[0].title if len(blocks) == 1 else "oodml report"
-    return environment.get_template("page.html.j2").render(blocks=blocks, reading=READING, title=title)
+    return environment.get_template("page.html.j2").render(blocks=blocks, reading=reading, title=title)
 
 
 def data_uri(svg: bytes) -> str:

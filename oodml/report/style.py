@@ -48,7 +48,7 @@ LIGHT = Theme(
     line="#dfe3e8",
     reference="#7a838d",
     page="#ffffff",
-    colours=("#0072b2", "#d55e00", "#009e73", "#b5478f", "#c98a00", "#4aa3df", "#332288", "#7f8c1f"),
+    colours=("#0072bc", "#c03800", "#03966a", "#b5458e", "#c98a00", "#47a4e0", "#322288", "#678834"),
 )
 DARK = Theme(
     name="dark",
@@ -58,7 +58,7 @@ DARK = Theme(
     line="#343b45",
     reference="#98a2ad",
     page="#171b21",
-    colours=("#4da6e8", "#ff8547", "#2fc79d", "#e58cc6", "#f2c14e", "#a5d8ff", "#a596f5", "#c3d05a"),
+    colours=("#63acef", "#e77135", "#3ad0a5", "#e38ac2", "#f6d485", "#a4d7fe", "#808fff", "#c7d14d"),
 )
 
 

@@ -24,12 +24,14 @@ def summary_table(section: Section, metric: str) -> Table:
 
     Returns:
         A table for `rich`: every mean above the half-width of its interval, with seeds where some are missing.
-        Without a finished run it has a title only.
+        Without a finished run it says so.
     """
     found = views(section)
     view = next((view for view in found if metric in view.metrics), None)
     if view is None:
-        return _table(f"{section.benchmark}: no run has finished yet", "")
+        shown = _table(section.benchmark, "")
+        shown.add_column("no run has finished yet")
+        return shown
     more = f" (the first of {len(found)} settings)" if len(found) > 1 else ""
     title = f"{section.benchmark}: {text.metric_name(metric)}, {view.title.lower()}{more}"
     shown = _table(title, _caption(view), padding=1 if len(view.levels) < 7 else 0)

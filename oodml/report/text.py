@@ -61,7 +61,7 @@ def interval_name(made: str) -> str:
     return re.sub(r"^t(\d+) over", r"\1 % Student's t over", made)
 
 
-def shorten(labels: Sequence[str], width: int = 26) -> list[str]:
+def shorten(labels: Sequence[str], width: int = 22) -> list[str]:
     """Labels with their middle left out where they are too long for a figure, unless that makes two alike."""
     head = (width - 1) * 3 // 5
     short = [text if len(text) <= width else f"{text[:head]}{ELLIPSIS}{text[head + 1 - width :]}" for text in labels]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oodml import store
 from oodml.errors import UnknownNameError
-from oodml.report import markdown, page
+from oodml.report import markdown, notes, page
 from oodml.report.content import compose
 from oodml.report.sections import Section
 
@@ -40,6 +40,7 @@ def write_report(sections: Sequence[Section], out: Path, *, metrics: Sequence[st
             raise UnknownNameError("metric", metric, known)
     store.make_folder(out)
     blocks = compose(sections, out, metrics)
-    store.write_text(out / "report.md", markdown.render(blocks))
-    store.write_text(out / "index.html", page.render(blocks))
+    reading = notes.reading(metrics)
+    store.write_text(out / "report.md", markdown.render(blocks, reading))
+    store.write_text(out / "index.html", page.render(blocks, reading))
     return out / "index.html"

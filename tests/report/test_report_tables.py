@@ -8,6 +8,7 @@ import pytest
 from report_frames import make_levels, make_section
 
 from oodml.report import tables
+from oodml.report.cells import GAP
 from oodml.report.sections import Facts, Failure
 from oodml.report.view import Cell, views
 
@@ -77,7 +78,7 @@ def test_the_ladder_table_counts_classes_without_counting_validation_twice() -> 
 
 def test_a_level_without_a_null_shift_leaves_it_empty() -> None:
     level = replace(make_levels(1)[0], null_mean=float("nan"), null_std=float("nan"))
-    assert tables.ladder_table([level]).rows[0][1][3] == tables.GAP
+    assert tables.ladder_table([level]).rows[0][1][3] == GAP
 
 
 def test_failures_with_the_same_error_share_a_row() -> None:

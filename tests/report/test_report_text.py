@@ -64,8 +64,8 @@ def test_the_interval_of_the_leaderboard_is_put_in_words() -> None:
 def test_long_labels_lose_their_middle_but_never_their_difference() -> None:
     short = text.shorten(["margin", "margin (resnet50.tv_in1k, beta=0.6)"])
     assert short[0] == "margin"
-    assert len(short[1]) == 26
-    assert short[1].startswith("margin (") and short[1].endswith("beta=0.6)")
+    assert len(short[1]) == 22
+    assert short[1].startswith("margin (") and short[1].endswith("ta=0.6)")
     alike = ["x" * 20 + "1" + "x" * 20, "x" * 20 + "2" + "x" * 20]
     assert text.shorten(alike) == alike
 
