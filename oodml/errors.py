@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MAX_LISTED = 30  # names in a message; more would bury it
+
 
 class OodmlError(Exception):
     """Base of everything that oodml raises on purpose."""
@@ -24,7 +26,12 @@ class UnknownNameError(OodmlError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        tail = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+        if near:
+            tail = f"did you mean {' or '.join(map(repr, near))}?"
+        elif len(known) <= MAX_LISTED:
+            tail = f"known: {', '.join(known)}"
+        else:
+            tail = f"none of the {len(known)} known names is close"
         super().__init__(f"unknown {kind} {name!r}; {tail}{' ' + hint if hint else ''}")
 
 

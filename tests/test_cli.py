@@ -230,7 +230,7 @@ def test_names_are_listed() -> None:
     assert all(name in shown for name in names("method"))
     found = call("backbones", "resnet50.tv")
     assert found.exit_code == 0 and "resnet50.tv_in1k" in found.output
-    assert call("backbones", "nothing-like-this").exit_code == 1
+    fails("unknown backbone", "backbones", "nothing-like-this")
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(ladder: Path, vectors_file: Path, tmp_path: Path) -> None:

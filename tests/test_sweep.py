@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 import oodml
-from oodml import registry, runner, schema, store
+from oodml import model, registry, schema, store, training
 from oodml.datasets import load_dataset
 from oodml.errors import DatasetError, LadderError, NewerFileError, ResultsError, StorageError
 from oodml.make_splits import ladder_from_dataset
@@ -130,18 +130,17 @@ def test_only_val_holds_classes_out_and_only_oracle_looks_at_the_test_side(
     data = load_dataset(ladder.dataset)
     trained: list[set[str]] = []
     scored: list[set[str]] = []
-    real_train, real_embed = runner.train, runner.embed
 
     def train(network: Any, source: Any, rows: Any, *args: Any, **kwargs: Any) -> None:
         trained.append({data.class_names[label] for label in data.labels[rows]})
-        real_train(network, source, rows, *args, **kwargs)
+        training.train(network, source, rows, *args, **kwargs)
 
     def embed(network: Any, source: Any, rows: Any) -> Any:
         scored.append({data.class_names[label] for label in data.labels[rows]})
-        return real_embed(network, source, rows)
+        return model.embed(network, source, rows)
 
-    monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "embed", embed)
+    monkeypatch.setattr("oodml.runner.train", train)
+    monkeypatch.setattr("oodml.runner.embed", embed)
     sweep(ladder, tmp_path, methods=["margin"], seeds=[0], levels=[0], selection=selection)
     level = ladder.levels[0]
     assert trained == [set(level.train) - (set(level.val) if held_out else set())]

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from oodml import registry
+from oodml.records import Scalar
 
 
 def datasets() -> None:
     """List the datasets."""
-    from rich.table import Table
-
-    from oodml.console import out
-
-    table = Table("name", "what it is", "options (--dataset-args)", title="datasets", title_justify="left")
+    rows = []
     for name in registry.names("dataset"):
         info = registry.load("dataset", name)
-        options = " ".join(f"{key}={value}" for key, value in info.options.items())
-        table.add_row(f"{name}:{info.argument}" if info.argument else name, info.summary, options)
-    out.print(table)
+        given = f"{name}:{info.argument}" if info.argument else name
+        rows.append((given, info.summary, _options("--dataset-args", info.options)))
+    _show(rows)
 
 
 def backbones(
@@ -28,27 +26,43 @@ def backbones(
 ) -> None:
     """List the backbones and embedders; FILTER is a part of a name."""
     from oodml.backbones import list_backbones
-    from oodml.console import out, say
+    from oodml.errors import UnknownNameError
 
     found = list_backbones(pattern)
-    for name, summary in found:
-        out.print(f"[bold]{name}[/bold]  {summary}", soft_wrap=True, highlight=False)
     if not found:
-        say(f"no backbone has {pattern!r} in its name")
-        raise typer.Exit(1)
+        known = (name for name, _ in list_backbones())
+        raise UnknownNameError("backbone", pattern, known, "(without FILTER all are listed)")
+    _show([(name, summary, "") for name, summary in found])
 
 
 def methods() -> None:
-    """List the methods with their options and defaults."""
+    """List the methods with their source, options and defaults."""
+    rows = []
+    for name in registry.names("method"):
+        info = registry.load("method", name)
+        source = f"{info.family}; {info.paper}" if info.paper != "-" else info.family
+        rows.append((name, info.summary, "\n".join(filter(None, (source, _options("--set", info.options, name))))))
+    _show(rows)
+
+
+def _options(flag: str, options: Mapping[str, Scalar], scope: str = "") -> str:
+    """Options with their defaults as they are written on the command line; "" if there are none."""
+    dot = f"{scope}." if scope else ""
+    return " ".join([flag, *(f"{dot}{name}={value}" for name, value in options.items())]) if options else ""
+
+
+def _show(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Names in bold, a line about each, details dimmed below it."""
     from rich.table import Table
+    from rich.text import Text
 
     from oodml.console import out
 
-    table = Table(
-        "name", "family", "what it is", "options (--set NAME.OPTION=…)", title="methods", title_justify="left"
-    )
-    for name in registry.names("method"):
-        info = registry.load("method", name)
-        options = " ".join(f"{key}={value}" for key, value in info.options.items())
-        table.add_row(name, info.family, f"{info.summary} [dim]{info.paper}[/dim]", options)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, summary, details in rows:
+        table.add_row(Text(name, style="bold"), summary)
+        if details:
+            table.add_row("", Text(details, style="dim"))
     out.print(table)

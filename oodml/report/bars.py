@@ -57,7 +57,7 @@ def paint_bars(view: View, metric: str, looks: Mapping[str, Look], theme: Theme)
 def value_text(cell: Cell | None) -> str:
     """What stands beside a bar: "0.712 ± 0.011, n=3", or what is missing."""
     if cell is None or cell.mean is None:
-        return "incomplete: a level has no value"
+        return "incomplete: no seed has all levels"
     spread = text.spread(cell.mean, cell.low, cell.high)
     return f"{text.number(cell.mean)} {spread}".rstrip() + f", n={cell.n}"
 

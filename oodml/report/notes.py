@@ -85,7 +85,9 @@ def _best(view: View, metric: str) -> str:
     method, cell = scored[0]
     mean = cell.mean or 0.0
     value = f"{text.number(mean)} {text.spread(mean, cell.low, cell.high)}".rstrip()
-    among = "" if len(scored) == len(view.methods) else f", of {len(scored)} complete methods"
+    if len(scored) == 1 < len(view.methods):
+        return f"Only {method} is complete: its AGS of {text.metric_name(metric)} is {value}."
+    among = "" if len(scored) == len(view.methods) else f" among {len(scored)} complete methods"
     best = f"Best AGS of {text.metric_name(metric)}{among}: {method} with {value}"
     tied = [other for other, entry in scored[1:] if entry.rank_low == 1 and not view.several_backbones]
     if len(tied) > 3:
@@ -109,6 +111,6 @@ def _gaps(view: View, metric: str) -> str:
     cells = [view.cells.get((m, level.index, metric)) for m in view.methods for level in view.levels]
     empty = sum(cell is None or cell.mean is None for cell in cells)
     partial = sum(cell is not None and cell.mean is not None and cell.n < cell.planned for cell in cells)
-    parts = [f"{empty} of {len(cells)} cells have no value yet"] if empty else []
-    parts += [f"{partial} of {len(cells)} stand on fewer seeds than planned"] if partial else []
-    return f"{'; '.join(parts)}." if parts else ""
+    parts = [f"without a value yet: {empty}"] if empty else []
+    parts += [f"on fewer seeds than planned: {partial}"] if partial else []
+    return f"Of {len(cells)} cells {', '.join(parts)}." if parts else ""

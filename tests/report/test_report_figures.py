@@ -126,7 +126,7 @@ def test_bars_are_sorted_and_incomplete_methods_stay_listed() -> None:
     lengths = [patch.get_width() for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
     assert len(lengths) == 3 and lengths == sorted(lengths, reverse=True)
     shown = [entry.get_text() for entry in figure.axes[0].texts]
-    assert shown[-2:] == ["contrastive", "incomplete: a level has no value"]
+    assert shown[-2:] == ["contrastive", "incomplete: no seed has all levels"]
     assert shown[1].endswith("n=3")
 
 
