@@ -23,8 +23,8 @@ $(VENV)/.installed-test: setup.cfg pyproject.toml
 install: $(VENV)/.installed  ## Create .venv and install oodml into it
 
 demo: install  ## make-splits, sweep and report on the embedded glyphs, into build/demo
-	$(BIN)/oodml make-splits glyphs --levels 3 --out $(DEMO)/ladder
-	$(BIN)/oodml sweep $(DEMO)/ladder --config examples/demo.toml --out $(DEMO)/sweep
+	$(BIN)/oodml make-splits glyphs --levels 3 --out $(DEMO)/splits/glyphs
+	$(BIN)/oodml sweep $(DEMO)/splits/glyphs --config examples/demo.toml --out $(DEMO)/sweep
 	$(BIN)/oodml report $(DEMO)/sweep --out $(DEMO)/report
 
 test: $(VENV)/.installed-test  ## Run the tests (offline, under 10 minutes on 2 cores)

@@ -49,22 +49,20 @@ def ladder_from_dataset(
     embedder: EmbedderOptions | None = None,
     skip_bad_images: bool = False,
     cache: Path | None = None,
-    on_pack: Progress | None = None,
-    on_embed: Progress | None = None,
+    progress: Callable[[str], Progress] | None = None,
     **generator: Any,
 ) -> Ladder:
     """Makes the ladder of a dataset.
 
     Args:
         dataset: The dataset.
-        spec: As the command line takes it, kept in the ladder.
+        spec: How the command line names it, kept in the ladder.
+        dataset_options: How it was opened, kept in the ladder.
         name: Name of the ladder; default the dataset's.
-        dataset_options: Options that the dataset was opened with, kept in the ladder.
         embedder: The network that measures the shift.
         skip_bad_images: Leave unreadable images out and record them, instead of refusing.
         cache: Folder of packed images and embeddings; None for the default.
-        on_pack: Called with (images decoded, images in all).
-        on_embed: Called with (images embedded, images in all).
+        progress: Makes a (done, total) callback from a description.
         **generator: Further arguments of `make_ladder`.
 
     Raises:
@@ -74,30 +72,35 @@ def ladder_from_dataset(
     network = embedder.network or default_embedder(dataset)
     check_backbone(network)  # before the images are decoded, which can take minutes
     settings = default_settings(dataset, network.name, embedder.image_size)
-    packed = None
+    follow = [progress(what) if progress else None for what in ("decoding images", "embedding images")]
+    where: dict[str, Any] = {"cache": cache or cache_folder()}
     if settings is not None:
-        packed = pack(dataset, settings, cache=cache, skip_bad=skip_bad_images, progress=on_pack)
+        packed = pack(dataset, settings, skip_bad=skip_bad_images, progress=follow[0], **where)
         dataset = dataset.without(packed.bad)
         check_classes(dataset.name, dataset.class_names)
-    where: dict[str, Any] = {"cache": cache or cache_folder(), "device": embedder.device, "progress": on_embed}
-    features = extract(dataset, network, settings, packed=packed, **where)
+        where |= {"packed": packed, "device": embedder.device, "progress": follow[1]}
+    features = extract(dataset, network, settings, **where)
     return make_ladder(
         class_means(features, dataset.labels, len(dataset.class_names)),
         dataset.class_names,
         name=name or dataset.name,
         dataset=spec,
         dataset_options=dict(dataset_options or {}),
-        dataset_hash=dataset.content_hash,
         embedder={**identity(network), **_describe(settings)},
         reference=_reference(dataset, features),
-        image_ids=_ids_by_class(dataset),
-        skipped=dataset.skipped,
-        **{**_generator_defaults(dataset), **generator},
+        **{**_from_dataset(dataset), **generator},
     )
 
 
-def _generator_defaults(dataset: Dataset) -> dict[str, Any]:
-    return {"initial": dataset.initial, **({} if dataset.removal else {"removal_iterations": 0})}
+def _from_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What a ladder takes over from its dataset, the dataset's own wishes for the generator included."""
+    return {
+        "dataset_hash": dataset.content_hash,
+        "image_ids": _ids_by_class(dataset),
+        "skipped": dataset.skipped,
+        "initial": dataset.initial,
+        **({} if dataset.removal else {"removal_iterations": 0}),
+    }
 
 
 def _describe(settings: ImageSettings | None) -> dict[str, Any]:

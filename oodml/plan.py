@@ -89,17 +89,12 @@ def make_plan(
     """
     if selection not in SELECTIONS:
         raise UnknownNameError("selection", selection, SELECTIONS)
-    dataset = ladder.dataset.partition(":")[0]
-    configs = _resolve_methods(methods, dataset, settings or {})
+    configs = _resolve_methods(methods, ladder.dataset.partition(":")[0], settings or {})
     template = RunSpec(
         ladder_hash=ladder.ladder_hash,
-        level=0,
-        method="",
-        config=(),
         backbone=backbone,
         backbone_config=as_options(backbone_config),
         training=as_options(training.as_dict()),
-        seed=0,
         selection=selection,
     )
     return [
@@ -124,6 +119,24 @@ def _resolve_methods(
         own = coerce_all(card.name, settings.get(card.name, {}), card.options)
         resolved.append((card, card.resolve_options(dataset, own)))
     return resolved
+
+
+def describe_training(backbone: str, config: str) -> str:
+    """Backbone and training options in one line.
+
+    Args:
+        backbone: Name of the backbone.
+        config: `RunSpec.config_json`.
+    """
+    parts = json.loads(config)
+    training, weights = parts["training"], parts["backbone"]["weights"]
+    length = f"{training['steps']} steps" if training["steps"] else f"{training['epochs']} epochs"
+    size = f"{training['image_size']} px" if training["image_size"] else "vectors"
+    start = "from scratch" if weights == "none" and training["image_size"] else f"weights {weights}"
+    return (
+        f"{backbone} {start}, {size}, {training['embedding_dim']}-d, {length} of {training['batch_size']}, "
+        f"{training['optimizer']} lr {training['lr']:g}"
+    )
 
 
 def plan_table(specs: Iterable[RunSpec], benchmark: str) -> Any:

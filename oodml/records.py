@@ -127,14 +127,14 @@ class RunSpec:
     """
 
     ladder_hash: str
-    level: int
-    method: str
-    config: Options
     backbone: str
     backbone_config: Options
     training: Options
-    seed: int
     selection: str
+    level: int = 0
+    method: str = ""
+    config: Options = ()
+    seed: int = 0
 
     @cached_property
     def run_id(self) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from oodml.errors import ResultsError
 from oodml.leaderboard import build_leaderboard, levels_frame
+from oodml.plan import describe_training
 from oodml.records import Ladder
 from oodml.report import Facts, Failure, Section, write_report
 from oodml.results import ResultsWarning, read_plan, read_runs, write_leaderboard
@@ -92,6 +93,9 @@ def _facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, unreadable: S
         classes=(
             f"{len(level.train)} train and {len(level.test)} test at the default division, "
             f"{len(last.train)} and {len(last.test)} at the hardest level"
+        ),
+        training="; ".join(
+            dict.fromkeys(describe_training(*kind) for kind in zip(plan["backbone"], plan["config"], strict=True))
         ),
         done=int((first["status"] == FINISHED).sum()),
         planned=len(plan),

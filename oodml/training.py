@@ -58,10 +58,8 @@ def train(
     state = _start(network, source, rows, torch.from_numpy(labels), options, run_id, validate)
     optimizer = _optimizer(network, options)
     per_epoch = max(1, len(rows) // options.batch_size)
-    keeper = _BestWeights(network, score, steps, options.evaluations) if score else None
-    finite = torch.ones((), dtype=torch.bool, device=next(network.parameters()).device)
-    network.train()
-    method.on_start(state)
+    keeper = _BestWeights(network, score, steps, options.evaluations)
+    watch = _LossWatch(steps)
     for step in range(steps):
         if step % per_epoch == 0:
             method.on_epoch_start(state)
@@ -73,15 +71,11 @@ def train(
         optimizer.step()
         state.step = step + 1
         method.after_step(state)
-        finite &= loss.detach().isfinite()
-        if (state.step % CHECK_EVERY == 0 or state.step == steps) and not finite:
-            raise DivergedError(f"the loss is not finite by step {state.step} of {steps}")
-        if keeper:
-            keeper.after_step(state.step)
+        watch.after_step(loss, state.step)
+        keeper.after_step(state.step)
         if on_step:
             on_step(state.step)
-    if keeper:
-        keeper.restore()
+    keeper.restore()
 
 
 def _start(
@@ -106,7 +100,10 @@ def _start(
     def embed_rows(picked: Tensor) -> Tensor:
         return torch.from_numpy(embed(network, source, rows[picked.numpy()]))
 
-    return TrainState(network, labels, batches, make_batch, embed_rows, validate)
+    state = TrainState(network, labels, batches, make_batch, embed_rows, validate)
+    network.train()
+    network.method.on_start(state)
+    return state
 
 
 def _optimizer(network: Network, options: TrainingOptions) -> torch.optim.Optimizer:
@@ -118,10 +115,25 @@ def _optimizer(network: Network, options: TrainingOptions) -> torch.optim.Optimi
     return kinds[options.optimizer](groups, lr=options.lr, weight_decay=options.weight_decay)
 
 
-class _BestWeights:
-    """Keeps a copy of the weights with the highest score so far (the first of equals)."""
+class _LossWatch:
+    """Notices a loss that is not finite, without waiting for the device at every step."""
 
-    def __init__(self, network: Network, score: Callable[[], float], steps: int, evaluations: int) -> None:
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.finite: Tensor | None = None
+
+    def after_step(self, loss: Tensor, step: int) -> None:
+        """Raises DivergedError at one of the looks if any loss so far was not finite."""
+        finite = loss.detach().isfinite()
+        self.finite = finite if self.finite is None else self.finite & finite
+        if (step % CHECK_EVERY == 0 or step == self.steps) and not self.finite:
+            raise DivergedError(f"the loss is not finite by step {step} of {self.steps}")
+
+
+class _BestWeights:
+    """Keeps a copy of the weights with the highest score so far (the first of equals); idle without a score."""
+
+    def __init__(self, network: Network, score: Callable[[], float] | None, steps: int, evaluations: int) -> None:
         self.network, self.score = network, score
         count = max(1, min(evaluations, steps))
         self.moments = {round(steps * (i + 1) / count) for i in range(count)}
@@ -130,7 +142,7 @@ class _BestWeights:
 
     def after_step(self, step: int) -> None:
         """Scores the weights at the chosen steps."""
-        if step in self.moments and (value := self.score()) > self.best:
+        if self.score and step in self.moments and (value := self.score()) > self.best:
             self.best, self.weights = value, copy.deepcopy(self.network.state_dict())
 
     def restore(self) -> None:

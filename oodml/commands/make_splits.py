@@ -63,11 +63,11 @@ def make_splits(
         ladder = ladder_from_dataset(
             data,
             dataset,
+            name=out.name if out else None,
             dataset_options=options,
             embedder=_embedder(given),
             skip_bad_images=skip_bad_images,
-            on_pack=bar("decoding images"),
-            on_embed=bar("embedding images"),
+            progress=bar,
             **_generator(given),
         )
     _save_and_show(ladder, out or Path("splits") / ladder.name, force)

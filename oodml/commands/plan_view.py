@@ -34,19 +34,6 @@ def plan_table(specs: Sequence[RunSpec], todo: Collection[str]) -> Table:
     return table
 
 
-def training_text(spec: RunSpec) -> str:
-    """Backbone and training options in one line."""
-    training = dict(spec.training)
-    weights = dict(spec.backbone_config)["weights"]
-    length = f"{training['steps']} steps" if training["steps"] else f"{training['epochs']} epochs"
-    size = f"{training['image_size']} px" if training["image_size"] else "vectors"
-    start = "from scratch" if weights == "none" and training["image_size"] else f"weights {weights}"
-    return (
-        f"{spec.backbone} {start}, {size}, {training['embedding_dim']}-d, {length} of {training['batch_size']}, "
-        f"{training['optimizer']} lr {training['lr']:g}, selection {spec.selection}"
-    )
-
-
 def duration(seconds: float) -> str:
     """A time as a person says it: "40 s", "12 min", "3.4 h"."""
     if seconds < 90:

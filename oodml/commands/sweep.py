@@ -82,14 +82,16 @@ def _options(ladder: Any, given: dict[str, Any]) -> SweepOptions:
 
 
 def _show_plan(prepared: Prepared) -> None:
-    from oodml.commands.plan_view import duration, plan_table, training_text
+    from oodml.commands.plan_view import duration, plan_table
     from oodml.console import out, say
     from oodml.estimate import estimate_seconds
+    from oodml.plan import describe_training
     from oodml.sweep import missing
 
     todo = missing(prepared)
     out.print(plan_table(prepared.specs, {spec.run_id for spec in todo}))
-    say(f"training: {training_text(prepared.specs[0])}")
+    first = prepared.specs[0]
+    say(f"training: {describe_training(first.backbone, first.config_json)}, selection {first.selection}")
     say(f"runs: {len(prepared.specs)} planned, {len(todo)} to do; results in {prepared.out}")
     if todo:
         say(f"time: about {duration(estimate_seconds(prepared, todo))}, from a few steps of each method here")

@@ -26,10 +26,10 @@ SIZES = (8, 512)
 # In shares of the side of the image.
 EM = 0.75
 WIDEST = 0.85  # wider characters are drawn smaller
-SHIFT = 0.08
+SHIFT = 0.06
 # Relative size, and degrees.
-SCALE = 0.12
-ROTATION = 10.0
+SCALE = 0.1
+ROTATION = 8.0
 
 
 def build(request: Request) -> Dataset:

@@ -40,6 +40,7 @@ class Facts:
         command: Command that made the runs; several may stand on a line each.
         dataset: Dataset as the user named it, with its size.
         classes: Class counts as text, e.g. "200 classes, 100 train and 100 test".
+        training: Backbone and training options, one line per kind.
         done: Finished runs.
         planned: Planned runs.
         failures: Runs that failed, diverged or ran out of time.
@@ -52,6 +53,7 @@ class Facts:
     command: str = ""
     dataset: str = ""
     classes: str = ""
+    training: str = ""
     done: int = 0
     planned: int = 0
     failures: tuple[Failure, ...] = ()
@@ -65,6 +67,7 @@ class Facts:
         named = (
             ("Dataset", self.dataset),
             ("Classes", self.classes),
+            ("Training", self.training),
             ("Device", self.device),
             ("Versions", self.versions),
         )
