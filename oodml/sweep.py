@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oodml import schema, store
-from oodml.errors import LadderError, NewerFileError, ResultsError, UsageError
+from oodml import store
+from oodml.errors import UsageError
 from oodml.plan import DEFAULT_METHODS, make_plan, save_plan
 from oodml.presets import BACKBONES, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec, Scalar
+from oodml.sweep_folder import claim_folder, finished, locked
 
 if TYPE_CHECKING:
     from oodml.executors.worker import Outcome
@@ -91,7 +91,8 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
 
     vectors = dataset.spec.startswith("embeddings:")
     name = options.backbone or ("vectors" if vectors else BACKBONES.get(options.preset, ""))
-    scratch = options.pretrained is False or (options.pretrained is None and not options.backbone and _quick(options))
+    quick = options.preset == "quick" and not options.backbone  # its small network starts from random weights
+    scratch = options.pretrained is False or (options.pretrained is None and quick)
     network = NetworkConfig(
         name=name,
         pretrained=not scratch and options.weights is None,
@@ -100,6 +101,9 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
         mean=options.mean,
         std=options.std,
     )
+    if vectors != (name == "vectors"):
+        holds = "ready-made vectors" if vectors else "images"
+        raise UsageError(f"dataset {dataset.spec!r} holds {holds}; the backbone {name!r} cannot take them")
     bench = Bench(ladder, dataset, network, pick_device(options.device))
     settings = dict(options.settings)
     training = training_options(
@@ -127,10 +131,6 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
     return Prepared(bench, specs, training, options, out)
 
 
-def _quick(options: SweepOptions) -> bool:
-    return options.preset == "quick"
-
-
 def pick_device(name: str) -> str:
     """The device that "auto" stands for here, or the named one if it is there.
 
@@ -148,69 +148,11 @@ def pick_device(name: str) -> str:
     return name
 
 
-def finished(runs: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
-    """Run ids that have a readable file, with their status and error; truncated files count as missing.
-
-    Raises:
-        NewerFileError: If a newer oodml wrote a file; it is not overwritten.
-    """
-    found = {}
-    for spec in specs:
-        path = runs / f"{spec.run_id}.parquet"
-        if path.exists():
-            try:
-                row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
-            except NewerFileError:
-                raise
-            except (ResultsError, IndexError):
-                continue
-            found[spec.run_id] = (row["status"], row["error"] or "")
-    return found
-
-
 def missing(prepared: Prepared) -> list[RunSpec]:
     """The runs that this start would execute."""
     done = finished(prepared.runs, prepared.specs)
     retry = prepared.options.retry_failed
     return [s for s in prepared.specs if s.run_id not in done or (retry and done[s.run_id][0] != "done")]
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Holds the sweep folder; a second sweep on it is refused.
-
-    Raises:
-        ResultsError: If another process holds it.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(store.make_folder(out) / "sweep.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ResultsError(
-            f"another sweep is writing to {out}; wait for it to end, or choose another folder with --out"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def claim_folder(out: Path, ladder: Ladder) -> None:
-    """Puts the ladder beside the runs, so that the folder explains itself; refuses a folder of another ladder."""
-    from oodml.splits.files import load_ladder, save_ladder
-
-    folder = out / "ladder"
-    if (folder / "ladder.json").exists():
-        found = load_ladder(folder)
-        if found.ladder_hash != ladder.ladder_hash:
-            raise LadderError(
-                f"{out} holds results of ladder {found.name!r} ({found.ladder_hash}), not of {ladder.name!r} "
-                f"({ladder.ladder_hash}); choose another folder with --out"
-            )
-        return
-    save_ladder(ladder, folder)
 
 
 def execute_sweep(

@@ -37,7 +37,18 @@ ENGINE = {
 }
 TABLES = {"entries", "leaderboard", "plan", "report", "reporting", "results", "statistics", "sweep_config"}
 RUNNER = {"make_splits", "runner"}
-TOP = {"__init__", "__main__", "app", "arguments", "commands", "console", "estimate", "executors", "sweep"}
+TOP = {
+    "__init__",
+    "__main__",
+    "app",
+    "arguments",
+    "commands",
+    "console",
+    "estimate",
+    "executors",
+    "sweep",
+    "sweep_folder",
+}
 MAY_IMPORT = {
     **dict.fromkeys(CORE, CORE),
     "splits": CORE,

@@ -94,8 +94,10 @@ def _embedder(given: dict[str, Any]) -> EmbedderOptions:
 
 
 def _generator(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("levels", "removal_rule", "episodes", "null_draws", "seed", "swaps_per_iteration")
-    values = {name: given[name] for name in (*names, "iterations", "easier_iterations", "removal_iterations")}
+    names = ("levels", "removal_rule", "episodes", "null_draws", "seed", "swaps_per_iteration", "iterations")
+    values = {name: given[name] for name in (*names, "easier_iterations")}
+    if given["removal_iterations"] is not None:  # else the dataset decides
+        values["removal_iterations"] = given["removal_iterations"]
     if given["initial"] not in ("auto", "sorted", "random"):
         raise UsageError(f"--initial {given['initial']!r} should be auto, sorted or random")
     if given["initial"] != "auto":
@@ -104,7 +106,7 @@ def _generator(given: dict[str, Any]) -> dict[str, Any]:
         values["shots"] = tuple(int(part) for part in parse_names(given["shots"]))
     except ValueError as error:
         raise UsageError(f"--shots {given['shots']!r} should be numbers such as 2,5,10") from error
-    return {name: value for name, value in values.items() if value is not None}
+    return values
 
 
 def _save_and_show(ladder: Ladder, folder: Path, force: bool) -> None:

@@ -24,7 +24,7 @@ def make_ladder(
     class_names: Sequence[str],
     *,
     levels: int = 8,
-    swaps_per_iteration: int | None = None,
+    swaps_per_iteration: int | None = 2,
     seed: int = 0,
     **options: Unpack[LadderOptions],
 ) -> Ladder:
@@ -39,7 +39,7 @@ def make_ladder(
         class_names: Their unique names.
         levels: Levels wanted, at least 2. Fewer come back when too few distinct states were reached;
             `generator["notes"]` then says so.
-        swaps_per_iteration: Classes of each side exchanged in a step; None: 2 for every 100 of a side.
+        swaps_per_iteration: Classes of each side exchanged in a step, 2 in the study; None: 2 for every 100 of a side.
         seed: Seed of the random half, validation classes, null shifts and episodes.
         options: See `LadderOptions`.
 

@@ -1,0 +1,69 @@
+"""The folder of a sweep: who may write to it, whose ladder it holds, which runs are finished in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from oodml import schema, store
+from oodml.errors import LadderError, NewerFileError, ResultsError
+from oodml.records import Ladder, RunSpec
+
+
+def finished(runs: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
+    """Run ids that have a readable file, with their status and error; truncated files count as missing.
+
+    Raises:
+        NewerFileError: If a newer oodml wrote a file; it is not overwritten.
+    """
+    found = {}
+    for spec in specs:
+        path = runs / f"{spec.run_id}.parquet"
+        if path.exists():
+            try:
+                row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
+            except NewerFileError:
+                raise
+            except (ResultsError, IndexError):
+                continue
+            found[spec.run_id] = (row["status"], row["error"] or "")
+    return found
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Holds the sweep folder; a second sweep on it is refused.
+
+    Raises:
+        ResultsError: If another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(store.make_folder(out) / "sweep.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ResultsError(
+            f"another sweep is writing to {out}; wait for it to end, or choose another folder with --out"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def claim_folder(out: Path, ladder: Ladder) -> None:
+    """Puts the ladder beside the runs, so that the folder explains itself; refuses a folder of another ladder."""
+    from oodml.splits.files import load_ladder, save_ladder
+
+    folder = out / "ladder"
+    if (folder / "ladder.json").exists():
+        found = load_ladder(folder)
+        if found.ladder_hash != ladder.ladder_hash:
+            raise LadderError(
+                f"{out} holds results of ladder {found.name!r} ({found.ladder_hash}), not of {ladder.name!r} "
+                f"({ladder.ladder_hash}); choose another folder with --out"
+            )
+        return
+    save_ladder(ladder, folder)
