@@ -65,6 +65,9 @@ class TrainingOptions:
 
 
 QUICK = TrainingOptions()
+QUICK_FROM_WEIGHTS: Mapping[str, Scalar] = {"lr": 1e-4, "freeze_batch_norm": True}
+"""What quick changes for a network that starts from weights: gentler steps, and statistics that stay as they are."""
+
 PAPER = TrainingOptions(
     embedding_dim=512,
     per_class=2,
@@ -91,25 +94,33 @@ def default_image_size(preset: str, native_size: int | None, default_backbone: b
     return native_size if native_size is not None and native_size <= 64 else 224
 
 
-def training_options(
-    preset: str,
-    *,
-    dataset: str,
-    photographs: bool,
-    vectors: bool,
-    native_size: int | None,
-    default_backbone: bool,
-    overrides: Mapping[str, Scalar],
-) -> TrainingOptions:
-    """The preset for a dataset with the user's overrides.
+@dataclass(frozen=True)
+class Situation:
+    """What a preset adapts to.
+
+    Attributes:
+        dataset: Name of the dataset, for its exceptions.
+        photographs: Whether pictures may be mirrored.
+        vectors: Whether the inputs are vectors, which are neither resized nor augmented.
+        native_size: Side of small images in pixels, or None.
+        default_backbone: Whether the preset's own backbone is used.
+        from_weights: Whether the backbone starts from trained weights.
+    """
+
+    dataset: str = ""
+    photographs: bool = True
+    vectors: bool = False
+    native_size: int | None = None
+    default_backbone: bool = True
+    from_weights: bool = False
+
+
+def training_options(preset: str, situation: Situation, overrides: Mapping[str, Scalar]) -> TrainingOptions:
+    """A preset in a situation, with the user's overrides.
 
     Args:
         preset: "quick" or "paper".
-        dataset: Name of the dataset, for its exceptions.
-        photographs: Whether pictures may be mirrored.
-        vectors: Whether the dataset holds vectors, which are neither resized nor augmented.
-        native_size: Side of small images, or None.
-        default_backbone: Whether the preset's own backbone is used.
+        situation: What the preset adapts to.
         overrides: Option names to values.
 
     Raises:
@@ -119,27 +130,36 @@ def training_options(
     if preset not in PRESETS:
         raise UnknownNameError("preset", preset, PRESETS)
     base = PRESETS[preset]
-    if preset == "paper":
-        base = replace(base, epochs=PAPER_EPOCHS.get(dataset, base.epochs))
     known = base.as_dict()
     for name in overrides:
         if name not in known:
             raise UnknownNameError("training option", name, known)
     given = coerce_all("train", overrides, known)
-    size = given.get("image_size", default_image_size(preset, native_size, default_backbone))
-    size = 0 if vectors or not isinstance(size, int) else size
-    crop = size >= CROP_FROM
-    automatic: dict[str, Any] = {
+    options = replace(base, **{**_automatic(preset, situation, given), **given})
+    if situation.vectors:
+        options = replace(options, image_size=0, resize=0)
+    _check(options)
+    return options
+
+
+def _automatic(preset: str, situation: Situation, given: Mapping[str, Scalar]) -> dict[str, Any]:
+    """What follows from the situation where the user says nothing."""
+    size = given.get("image_size") or default_image_size(preset, situation.native_size, situation.default_backbone)
+    assert isinstance(size, int)
+    crop = size >= CROP_FROM and not situation.vectors
+    values: dict[str, Any] = {
         "image_size": size,
         "resize": round(size * 256 / 224) if crop else size,
         "fit": "crop" if crop else "squash",
-        "flip": photographs and not vectors,
+        "flip": situation.photographs and not situation.vectors,
     }
+    if preset == "quick" and situation.from_weights:
+        values |= QUICK_FROM_WEIGHTS
+    if preset == "paper" and situation.dataset in PAPER_EPOCHS:
+        values["epochs"] = PAPER_EPOCHS[situation.dataset]
     if given.get("epochs") and "steps" not in given:
-        automatic["steps"] = 0
-    options = replace(base, **{**automatic, **given, **({"image_size": 0} if vectors else {})})
-    _check(options)
-    return options
+        values["steps"] = 0
+    return values
 
 
 def _check(options: TrainingOptions) -> None:

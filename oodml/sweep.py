@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from oodml import store
 from oodml.errors import UsageError
 from oodml.plan import DEFAULT_METHODS, make_plan, save_plan
-from oodml.presets import BACKBONES, TrainingOptions, training_options
+from oodml.presets import BACKBONES, Situation, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec, Scalar
 from oodml.sweep_folder import claim_folder, finished, locked
 
@@ -106,15 +106,15 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
         raise UsageError(f"dataset {dataset.spec!r} holds {holds}; the backbone {name!r} cannot take them")
     bench = Bench(ladder, dataset, network, pick_device(options.device))
     settings = dict(options.settings)
-    training = training_options(
-        options.preset,
+    situation = Situation(
         dataset=ladder.dataset.partition(":")[0],
         photographs=bench.data.photographs,
         vectors=bench.on_vectors,
         native_size=bench.data.native_size,
         default_backbone=options.backbone is None,
-        overrides=settings.pop("train", {}),
+        from_weights=not scratch and not bench.on_vectors,
     )
+    training = training_options(options.preset, situation, settings.pop("train", {}))
     specs = make_plan(
         ladder,
         methods=options.methods,

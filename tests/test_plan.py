@@ -12,7 +12,7 @@ import pytest
 from oodml import schema, store
 from oodml.errors import UnknownNameError, UsageError
 from oodml.plan import make_plan, parse_levels, parse_seeds, save_plan
-from oodml.presets import QUICK, training_options
+from oodml.presets import QUICK, Situation, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec
 from oodml.splits import make_ladder
 
@@ -111,21 +111,12 @@ def test_the_plan_file_keeps_what_it_has_and_adds_what_is_new(ladder: Ladder, tm
     assert set(table.column("run_id").to_pylist()) == {s.run_id for s in plan(ladder, seeds=[0, 1])}
 
 
-def options(preset: str = "quick", **overrides: Any) -> object:
-    facts = {"dataset": "cub200", "photographs": True, "vectors": False, "native_size": None}
-    return training_options(preset, **facts, default_backbone=True, overrides=overrides)  # type: ignore[arg-type]
+def options(preset: str = "quick", from_weights: bool = False, **overrides: Any) -> TrainingOptions:
+    return training_options(preset, Situation(dataset="cub200", from_weights=from_weights), overrides)
 
 
 def test_the_paper_preset_is_the_studys_protocol() -> None:
-    paper = training_options(
-        "paper",
-        dataset="sop",
-        photographs=True,
-        vectors=False,
-        native_size=None,
-        default_backbone=True,
-        overrides={},
-    )
+    paper = training_options("paper", Situation(dataset="sop"), {})
     assert (paper.optimizer, paper.lr, paper.weight_decay, paper.batch_size) == ("adam", 1e-5, 4e-4, 112)
     assert (paper.image_size, paper.resize, paper.fit, paper.flip) == (224, 256, "crop", True)
     assert (paper.epochs, paper.num_steps(59551)) == (150, 150 * 531)
@@ -148,6 +139,14 @@ def test_the_paper_preset_is_the_studys_protocol() -> None:
 def test_unusable_training_options_say_why(overrides: dict[str, Any], message: str) -> None:
     with pytest.raises((UsageError, UnknownNameError), match=message):
         options(**overrides)
+
+
+def test_quick_is_gentle_with_trained_weights_and_paper_is_what_it_is() -> None:
+    assert options(from_weights=True) == replace(
+        QUICK, image_size=64, resize=64, flip=True, lr=1e-4, freeze_batch_norm=True
+    )
+    assert options(from_weights=True, lr=0.01).lr == 0.01
+    assert options("paper", from_weights=True) == options("paper")
 
 
 def test_an_unknown_preset_is_refused() -> None:
