@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -71,6 +72,7 @@ class SweepDisplay:
     def __init__(self) -> None:
         self.progress = _progress() if err.is_terminal else None
         self.total = self.done = 0
+        self.packing: TaskID | None = None
 
     def __enter__(self) -> SweepDisplay:
         if self.progress:
@@ -80,6 +82,15 @@ class SweepDisplay:
     def __exit__(self, *_: object) -> None:
         if self.progress:
             self.progress.stop()
+
+    def pack(self, done: int, total: int) -> None:
+        """Shows the decoding of images before the first run."""
+        if self.progress:
+            if self.packing is None:
+                self.packing = self.progress.add_task("decoding images", total=total)
+            self.progress.update(self.packing, completed=done)
+        else:
+            _lines("decoding images")(done, total)
 
     def start(self, total: int) -> None:
         """Begins with the number of runs to execute."""

@@ -158,6 +158,7 @@ def missing(prepared: Prepared) -> list[RunSpec]:
 def execute_sweep(
     prepared: Prepared,
     *,
+    on_pack: Callable[[int, int], None] | None = None,
     on_start: Callable[[int], None] | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
     on_step: Callable[[int], None] | None = None,
@@ -166,6 +167,7 @@ def execute_sweep(
 
     Args:
         prepared: From `prepare_sweep`.
+        on_pack: Called with (images decoded, images in all), where they are not in the cache.
         on_start: Called with the number of runs to execute.
         on_outcome: Called after each run.
         on_step: Called with the steps done in the current run, where there is one worker.
@@ -178,10 +180,10 @@ def execute_sweep(
         save_plan(prepared.out / "plan.parquet", prepared.specs, prepared.bench.ladder.name)
         todo = missing(prepared)
         result = SweepResult(prepared.out, len(prepared.specs), len(prepared.specs) - len(todo))
+        if todo and not prepared.bench.on_vectors:
+            prepared.bench.pack(prepared.training, on_pack)
         if on_start:
             on_start(len(todo))
-        if todo and not prepared.bench.on_vectors:
-            prepared.bench.pack(prepared.training)
         workers = min(prepared.options.workers or default_workers(prepared.bench.device), max(1, len(todo)))
         threads = prepared.options.threads
         for outcome in run_local(

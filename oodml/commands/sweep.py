@@ -107,7 +107,7 @@ def _execute(prepared: Prepared) -> SweepResult:
     signal.signal(signal.SIGTERM, stop)
     try:
         with SweepDisplay() as display:
-            return execute_sweep(prepared, on_start=display.start, on_outcome=display.outcome)
+            return execute_sweep(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
     except KeyboardInterrupt:
         warn(f"stopped; finished runs are in {prepared.out}, the same command goes on from there")
         raise typer.Exit(EXIT_INTERRUPTED) from None

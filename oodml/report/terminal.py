@@ -57,16 +57,16 @@ def ladder_table(ladder: Ladder) -> Table:
         A table for `rich`.
     """
     default = "* the default division; " if ladder.default_level is not None else ""
-    caption = f"{default}null: shift under random relabelling; ref.: untrained; train counts exclude val"
+    caption = f"{default}null: shift under random relabelling; ref.: untrained; train, val, test: classes"
     shown = _table(f"{ladder.name}: {len(ladder.levels)} levels", caption)
     metrics = tables.reference_metrics(ladder.levels)
     shown.add_column("level")
-    shown.add_column("origin")
+    shown.add_column("origin", no_wrap=True)
     references = [f"ref.\n{text.metric_name(metric)}" for metric in metrics]
-    for name in ("shift", "scaled", "null", *references, "classes\ntrain", "\nval", "\ntest"):
-        shown.add_column(name, justify="right", vertical="bottom")
+    for name in ("shift", "scaled", "null", *references, "train", "val", "test"):
+        shown.add_column(name, justify="right", vertical="bottom", no_wrap=True)
     for level in ladder.levels:
-        spread = f" {text.PLUS_MINUS}{text.shift(level.null_std)}" if not math.isnan(level.null_std) else ""
+        spread = f"{text.PLUS_MINUS}{_tight(text.shift(level.null_std))}" if not math.isnan(level.null_std) else ""
         null = f"{text.shift(level.null_mean)}{spread}" if not math.isnan(level.null_mean) else ""
         known = [level.reference.get(metric) for metric in metrics]
         row = [_index(level), level.origin, text.shift(level.shift), text.number(level.shift_scaled, 2), null]

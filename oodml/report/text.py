@@ -24,11 +24,11 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def shift(value: float) -> str:
-    """A distance: two decimals below 10, one below 1000, none above, two digits where it is tiny."""
+    """A distance: two decimals below 10, one below 100, none above, two digits where it is tiny."""
     size = abs(value)
     if 0 < size < 0.1:
         return f"{value:.2g}".replace("-", MINUS)
-    return number(value, 2 if size < 10 else 1 if size < 1000 else 0)
+    return number(value, 2 if size < 10 else 1 if size < 100 else 0)
 
 
 def spread(mean: float, low: float | None, high: float | None, digits: int = 3) -> str:
