@@ -8,13 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from oodml import registry
 from oodml.methods.cards import MethodInfo
 from oodml.presets import TrainingOptions
 from oodml.records import RunSpec
-from oodml.runner import Bench, build_network
+from oodml.runner import Bench, build_network, training_set
 from oodml.sweep import Prepared, default_workers
 from oodml.training import train
 
@@ -41,8 +39,7 @@ def _seconds(bench: Bench, spec: RunSpec, threads: int) -> float:
     if not card.trains:
         return 0.0
     options = TrainingOptions(**dict(spec.training))  # type: ignore[arg-type]
-    rows = bench.data.rows_of(bench.ladder.levels[spec.level].train)
-    _, labels = np.unique(bench.data.labels[rows], return_inverse=True)
+    rows, labels = training_set(bench, bench.ladder.levels[spec.level].train)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -52,7 +49,7 @@ def _seconds(bench: Bench, spec: RunSpec, threads: int) -> float:
             network,
             source,
             rows,
-            labels.astype(np.int64),
+            labels,
             replace(options, steps=PROBE_STEPS),
             spec.run_id,
             on_step=lambda _: moments.append(time.perf_counter()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
@@ -186,8 +186,7 @@ def _train_and_score(
     level, options = bench.ladder.levels[spec.level], TrainingOptions(**dict(spec.training))  # type: ignore[arg-type]
     card: MethodInfo = registry.load("method", spec.method)
     held_out = set(level.val) if spec.selection == "val" else set()
-    rows = bench.data.rows_of([name for name in level.train if name not in held_out])
-    _, labels = np.unique(bench.data.labels[rows], return_inverse=True)
+    rows, labels = training_set(bench, [name for name in level.train if name not in held_out])
     network, source = build_network(bench, spec, card, options, num_classes=int(labels.max()) + 1)
     started = time.perf_counter()
     if card.trains:
@@ -197,7 +196,7 @@ def _train_and_score(
             network,
             source,
             rows,
-            labels.astype(np.int64),
+            labels,
             options,
             spec.run_id,
             score=score,
@@ -209,6 +208,13 @@ def _train_and_score(
     dim = int(scores.pop("embedding_dim"))
     eval_s = time.perf_counter() - trained
     return scores, {"train_s": trained - started, "eval_s": eval_s, "embedding_dim": dim}
+
+
+def training_set(bench: Bench, classes: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the dataset that hold the classes, and their classes counted from 0, each of shape (n,)."""
+    rows = bench.data.rows_of(classes)
+    _, labels = np.unique(bench.data.labels[rows], return_inverse=True)
+    return rows, labels.astype(np.int64)
 
 
 def build_network(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -154,15 +155,21 @@ def test_runs_that_failed_show_in_the_exit_code(ladder: Path, tmp_path: Path) ->
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "oodml", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, start_new_session=True
+    )
 
 
-def wait_for_runs(out: Path, count: int, process: subprocess.Popen[str]) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
-    while len(list((out / "runs").glob("*.parquet"))) < count:
+    while not condition():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def wait_for_runs(out: Path, count: int, process: subprocess.Popen[str]) -> None:
+    wait_for(lambda: len(list((out / "runs").glob("*.parquet"))) >= count, process)
 
 
 def rows(out: Path) -> pd.DataFrame:
@@ -190,18 +197,21 @@ def test_a_killed_sweep_ends_with_the_same_rows_as_an_undisturbed_one(
     pd.testing.assert_frame_equal(rows(tmp_path / "killed"), rows(tmp_path / "calm"))
 
 
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(ladder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("finished", [0, 2], ids=["while the workers start", "in the middle"])
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(ladder: Path, tmp_path: Path, finished: int) -> None:
     arguments = ["--methods", "margin", "--seeds", 30, "--steps", 40, "--workers", 2, "--out", tmp_path]
     process = start("sweep", ladder, *arguments)
-    wait_for_runs(tmp_path, 2, process)
-    process.send_signal(signal.SIGINT)
+    wait_for((tmp_path / "plan.parquet").exists, process)
+    time.sleep(0 if finished else 0.8)
+    wait_for_runs(tmp_path, finished, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 130, output
     assert "Traceback" not in output and "the same command goes on" in output
     before = len(list((tmp_path / "runs").iterdir()))
     arguments[arguments.index("--seeds") + 1] = 1
     assert call("sweep", ladder, *arguments).exit_code == 0
-    assert before >= 2
+    assert before >= finished
 
 
 @pytest.mark.parametrize("command", [["cli.py"], ["-m", "oodml"]])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -59,7 +62,8 @@ def _in_processes(bench: Bench, specs: Sequence[RunSpec], runs: Path, workers: i
             initializer=prepare,
             initargs=(bench, runs, threads),
         ) as pool:
-            futures: dict[Future[Outcome], RunSpec] = {pool.submit(work, spec): spec for spec in pending}
+            with _deaf_to_interrupts():
+                futures: dict[Future[Outcome], RunSpec] = {pool.submit(work, spec): spec for spec in pending}
             try:
                 for future in as_completed(futures):
                     outcome = future.result()
@@ -75,6 +79,19 @@ def _in_processes(bench: Bench, specs: Sequence[RunSpec], runs: Path, workers: i
         for spec in [spec for spec in pending if crashes[spec.run_id] >= MAX_CRASHES]:
             pending.remove(spec)
             yield _record_crash(bench, spec, runs)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started inside ignore Ctrl-C from their first moment: a terminal sends it to all, one has to act."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _record_crash(bench: Bench, spec: RunSpec, runs: Path) -> Outcome:
