@@ -156,7 +156,14 @@ def test_runs_that_failed_show_in_the_exit_code(ladder: Path, tmp_path: Path) ->
 def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "oodml", *map(str, arguments)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+        # tests in the background of a shell inherit that Ctrl-C is ignored; a user's terminal does not
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
