@@ -45,10 +45,15 @@ def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
         yield _lines
         return
     with _progress() as progress:
+        tasks: dict[str, TaskID] = {}
 
         def bar(description: str) -> Callable[[int, int], None]:
-            task = progress.add_task(description, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            def update(done: int, total: int) -> None:
+                if description not in tasks:  # a stage that is skipped shows no bar
+                    tasks[description] = progress.add_task(description, total=total)
+                progress.update(tasks[description], completed=done)
+
+            return update
 
         yield bar
 

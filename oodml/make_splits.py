@@ -88,8 +88,13 @@ def ladder_from_dataset(
         dataset_options=dict(dataset_options or {}),
         embedder={**identity(network), **_describe(settings)},
         reference=_reference(dataset, features),
-        **{**_from_dataset(dataset), **generator},
+        **{**_from_dataset(dataset), "progress": _stages(progress), **generator},
     )
+
+
+def _stages(progress: Callable[[str], Progress] | None) -> Callable[[str, int, int], None] | None:
+    """The generator's (stage, done, total) as a bar per stage."""
+    return None if progress is None else lambda stage, done, total: progress(f"dividing: {stage}")(done, total)
 
 
 def _from_dataset(dataset: Dataset) -> dict[str, Any]:
