@@ -123,13 +123,12 @@ class Bench:
         return build_backbone(self.network, num_inputs=width, image_size=image_size or None, seed=seed)
 
 
-def execute(bench: Bench, spec: RunSpec, on_step: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
+def execute(bench: Bench, spec: RunSpec) -> list[dict[str, Any]]:
     """Trains and scores one run; a failure becomes a row, not an exception.
 
     Args:
         bench: Ladder, dataset and network.
         spec: The run.
-        on_step: Called with the number of training steps done.
 
     Returns:
         Rows of schema RUN: one per metric, or a single one with status and error.
@@ -139,7 +138,7 @@ def execute(bench: Bench, spec: RunSpec, on_step: Callable[[int], None] | None =
     try:
         with torch.random.fork_rng(devices=_cuda_devices(bench.device)):
             torch.manual_seed(derive_seed(spec.run_id, "library"))
-            scores, costs = _train_and_score(bench, spec, on_step)
+            scores, costs = _train_and_score(bench, spec)
     except DivergedError as error:
         return [{**base, "status": "diverged", "error": str(error), "peak_memory_mb": memory.peak_mb()}]
     except Exception as error:  # recorded: one run that fails must not stop the others
@@ -180,9 +179,7 @@ def _cuda_devices(device: str) -> list[int]:
     return list(range(torch.cuda.device_count())) if device.startswith("cuda") else []
 
 
-def _train_and_score(
-    bench: Bench, spec: RunSpec, on_step: Callable[[int], None] | None
-) -> tuple[dict[str, float], dict[str, Any]]:
+def _train_and_score(bench: Bench, spec: RunSpec) -> tuple[dict[str, float], dict[str, Any]]:
     level, options = bench.ladder.levels[spec.level], TrainingOptions(**dict(spec.training))  # type: ignore[arg-type]
     card: MethodInfo = registry.load("method", spec.method)
     held_out = set(level.val) if spec.selection == "val" else set()
@@ -201,7 +198,6 @@ def _train_and_score(
             spec.run_id,
             score=score,
             validate=lambda: _score(bench, network, source, val_rows) if len(val_rows) else {},
-            on_step=on_step,
         )
     trained = time.perf_counter()
     scores = _score(bench, network, source, bench.data.rows_of(level.test))

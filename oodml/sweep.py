@@ -91,8 +91,7 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
 
     vectors = dataset.spec.startswith("embeddings:")
     name = options.backbone or ("vectors" if vectors else BACKBONES.get(options.preset, ""))
-    quick = options.preset == "quick" and not options.backbone  # its small network starts from random weights
-    scratch = options.pretrained is False or (options.pretrained is None and quick)
+    scratch = starts_from_scratch(options)
     network = NetworkConfig(
         name=name,
         pretrained=not scratch and options.weights is None,
@@ -122,13 +121,24 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
         seeds=options.seeds,
         backbone=name,
         backbone_config=identity(network),
-        from_scratch=scratch and not bench.on_vectors and options.weights is None,
+        from_scratch=scratch and not bench.on_vectors,
         training=training,
         settings=settings,
         selection=options.selection,
     )
     bench.backbone(training.image_size)
     return Prepared(bench, specs, training, options, out)
+
+
+def starts_from_scratch(options: SweepOptions) -> bool:
+    """Whether the backbone starts from random weights: on request, or as the quick preset's own small network does.
+
+    A file of weights always counts.
+    """
+    if options.weights is not None:
+        return False
+    quick = options.preset == "quick" and not options.backbone
+    return quick if options.pretrained is None else not options.pretrained
 
 
 def pick_device(name: str) -> str:
@@ -161,7 +171,6 @@ def execute_sweep(
     on_pack: Callable[[int, int], None] | None = None,
     on_start: Callable[[int], None] | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
-    on_step: Callable[[int], None] | None = None,
 ) -> SweepResult:
     """Runs what is missing. Safe to stop and start again at any moment: a run exists when its file does.
 
@@ -170,7 +179,6 @@ def execute_sweep(
         on_pack: Called with (images decoded, images in all), where they are not in the cache.
         on_start: Called with the number of runs to execute.
         on_outcome: Called after each run.
-        on_step: Called with the steps done in the current run, where there is one worker.
     """
     from oodml.executors.local import run_local
 
@@ -186,9 +194,7 @@ def execute_sweep(
             on_start(len(todo))
         workers = min(prepared.options.workers or default_workers(prepared.bench.device), max(1, len(todo)))
         threads = prepared.options.threads
-        for outcome in run_local(
-            prepared.bench, todo, prepared.runs, workers=workers, threads=threads, on_step=on_step
-        ):
+        for outcome in run_local(prepared.bench, todo, prepared.runs, workers=workers, threads=threads):
             result.outcomes[outcome.status] += 1
             if on_outcome:
                 on_outcome(outcome)

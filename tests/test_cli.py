@@ -196,7 +196,7 @@ def test_a_killed_sweep_ends_with_the_same_rows_as_an_undisturbed_one(
         process = start("sweep", ladder, *arguments, "--out", tmp_path / "killed")
         wait_for_runs(tmp_path / "killed", count, process)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.communicate(timeout=60)  # its workers hold the pipe: they have to end too
     assert len(rows(tmp_path / "killed")) < len(rows(tmp_path / "calm"))
     resumed = call("sweep", ladder, *arguments, "--out", tmp_path / "killed")
     assert resumed.exit_code == 0, resumed.output

@@ -15,6 +15,7 @@ from oodml.plan import make_plan, parse_levels, parse_seeds, save_plan
 from oodml.presets import QUICK, Situation, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec
 from oodml.splits import make_ladder
+from oodml.sweep import SweepOptions, starts_from_scratch
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +148,22 @@ def test_quick_is_gentle_with_trained_weights_and_paper_is_what_it_is() -> None:
     )
     assert options(from_weights=True, lr=0.01).lr == 0.01
     assert options("paper", from_weights=True) == options("paper")
+
+
+@pytest.mark.parametrize(
+    ("given", "scratch"),
+    [
+        ({}, True),  # the quick preset's own network
+        ({"pretrained": True}, False),
+        ({"backbone": "resnet50.tv_in1k"}, False),
+        ({"backbone": "resnet50.tv_in1k", "pretrained": False}, True),
+        ({"preset": "paper"}, False),
+        ({"weights": Path("own.pth")}, False),
+        ({"weights": Path("own.pth"), "pretrained": False}, False),
+    ],
+)
+def test_a_network_starts_from_scratch_only_without_weights(given: dict[str, Any], scratch: bool) -> None:
+    assert starts_from_scratch(SweepOptions(**given)) is scratch
 
 
 def test_an_unknown_preset_is_refused() -> None:

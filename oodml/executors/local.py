@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -29,7 +30,6 @@ def run_local(
     *,
     workers: int,
     threads: int,
-    on_step: Callable[[int], None] | None = None,
 ) -> Iterator[Outcome]:
     """Executes runs and yields each outcome once its file is written.
 
@@ -39,16 +39,15 @@ def run_local(
         runs: Folder of the run files.
         workers: Number of processes; 1 works in this one.
         threads: CPU threads of each.
-        on_step: Called with the steps done in the current run; only where there is one worker.
     """
     if workers > 1:
         yield from _in_processes(bench, specs, runs, workers, threads)
         return
     before = torch.get_num_threads()
-    prepare(bench, runs, threads, own_process=False)
+    prepare(bench, runs, threads)
     try:
         for spec in specs:
-            yield work(spec, on_step)
+            yield work(spec)
     finally:
         torch.set_num_threads(before)
 
@@ -60,7 +59,7 @@ def _in_processes(bench: Bench, specs: Sequence[RunSpec], runs: Path, workers: i
             min(workers, len(pending)),
             mp_context=multiprocessing.get_context("spawn"),  # forked processes and CUDA or threads do not mix
             initializer=prepare,
-            initargs=(bench, runs, threads),
+            initargs=(bench, runs, threads, os.getpid()),
         ) as pool:
             with _deaf_to_interrupts():
                 futures: dict[Future[Outcome], RunSpec] = {pool.submit(work, spec): spec for spec in pending}

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ _bench: Bench | None = None
 _runs: Path | None = None
 
 
-def prepare(bench: Bench, runs: Path, threads: int, own_process: bool = True) -> None:
+def prepare(bench: Bench, runs: Path, threads: int, driver: int | None = None) -> None:
     """Sets a process up for the runs of one sweep.
 
     Args:
@@ -37,16 +36,17 @@ def prepare(bench: Bench, runs: Path, threads: int, own_process: bool = True) ->
         runs: Folder of the run files.
         threads: Threads per run. Sums over threads depend on their number, so a fixed one keeps values the same
             however many workers there are.
-        own_process: Whether the process is a worker: it then leaves Ctrl-C to its parent, and ends with it.
+        driver: Process id of the sweep that a worker belongs to: it leaves Ctrl-C to it, and ends with it. Passed
+            down, because a worker cannot ask for a driver that died while it started. None in the driver itself.
     """
     import torch
 
     global _bench, _runs
     _bench, _runs = bench, runs
     torch.set_num_threads(threads)
-    if own_process:
+    if driver is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
@@ -56,11 +56,11 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def work(spec: RunSpec, on_step: Callable[[int], None] | None = None) -> Outcome:
+def work(spec: RunSpec) -> Outcome:
     """Executes a run and writes its file."""
     assert _bench is not None and _runs is not None, "prepare() comes first"
     started = time.perf_counter()
-    rows = execute(_bench, spec, on_step)
+    rows = execute(_bench, spec)
     write_run(_runs / f"{spec.run_id}.parquet", rows)
     first = rows[0]
     return Outcome(spec, first["status"], first.get("error") or "", time.perf_counter() - started)
