@@ -18,9 +18,16 @@ DatasetName = Annotated[
     typer.Argument(metavar="DATASET", help="glyphs, folder:PATH, embeddings:FILE, cub200, … (`oodml datasets`)"),
 ]
 LadderPath = Annotated[str, typer.Argument(metavar="LADDER", help="Ladder folder, or its name under splits/.")]
+SplitsFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Published splits: a pickle, or .json from export-splits.")
+]
 SweepPaths = Annotated[list[Path], typer.Argument(metavar="SWEEP...", help="One or several sweep folders.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to.")]
+OutJson = Annotated[Path | None, typer.Option("--out", metavar="FILE.json", help="File to write.")]
 
+DatasetOfSplits = Annotated[
+    str, typer.Option("--dataset", metavar="DATASET", help="What they divide, e.g. cars196.", rich_help_panel=_DATA)
+]
 DatasetArgs = Annotated[
     list[str],
     typer.Option(metavar="NAME=VALUE", help="Dataset option, e.g. classes=400.", rich_help_panel=_DATA),
@@ -68,7 +75,20 @@ ImageSize = Annotated[
     typer.Option(min=8, metavar="PIXELS", help="Side of the network's input.", rich_help_panel=_NET),
 ]
 
-Levels = Annotated[int, typer.Option(min=2, help="Number of levels to keep.", rich_help_panel=_GEN)]
+Generator = Annotated[
+    str,
+    typer.Option(help="swap, removal, search, matched, random or superclass.", rich_help_panel=_GEN),
+]
+Measure = Annotated[str, typer.Option(help="fid, kid, mmd or sliced_wasserstein.", rich_help_panel=_GEN)]
+Statistics = Annotated[str, typer.Option(help="Measure class-means or all images.", rich_help_panel=_GEN)]
+Targets = Annotated[
+    str | None, typer.Option(metavar="S,S", help="Shifts to reach, instead of --levels.", rich_help_panel=_GEN)
+]
+SidesShare = Annotated[float, typer.Option(metavar="SHARE", help="Share of classes that train.", rich_help_panel=_GEN)]
+MatchTolerance = Annotated[
+    float, typer.Option(min=0, max=1, help="matched: how far recall@1 may move.", rich_help_panel=_GEN)
+]
+Levels = Annotated[int, typer.Option(min=2, help="Number of levels, evenly spaced.", rich_help_panel=_GEN)]
 Swaps = Annotated[int | None, typer.Option(min=1, help="Class pairs swapped per iteration.", rich_help_panel=_GEN)]
 Iterations = Annotated[int | None, typer.Option(min=0, help="Towards a larger shift.", rich_help_panel=_GEN)]
 EasierIterations = Annotated[int | None, typer.Option(min=0, help="Towards a smaller shift.", rich_help_panel=_GEN)]
@@ -77,7 +97,10 @@ RemovalIterations = Annotated[
 ]
 RemovalRule = Annotated[str, typer.Option(help="saturated, or published.", rich_help_panel=_GEN)]
 Initial = Annotated[
-    str, typer.Option(help="Default division: sorted, random, auto (the dataset's).", rich_help_panel=_GEN)
+    str,
+    typer.Option(
+        metavar="HOW", help="Default division: sorted, random, FILE.json, FILE.csv, auto.", rich_help_panel=_GEN
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, rich_help_panel=_GEN)]
 Shots = Annotated[str, typer.Option(metavar="K,K", help="Labelled images per class.", rich_help_panel=_GEN)]
@@ -114,6 +137,7 @@ DryRun = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.", rich_help_panel=_RUN)]
 Force = Annotated[bool, typer.Option("--force", help="Replace a different ladder in the folder.")]
+ForceFile = Annotated[bool, typer.Option("--force", help="Replace a different file.")]
 Metrics = Annotated[str, typer.Option(metavar="A,B", help="Metrics to show.")]
 
 

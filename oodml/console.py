@@ -37,7 +37,7 @@ def warn(text: str) -> None:
 
 @contextmanager
 def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Yields a function that turns a description into a (done, total) callback.
+    """Yields a function that turns a description into a (done, total) callback; total 0 means unknown.
 
     On a terminal it drives a progress bar; elsewhere it prints a line when the work is complete.
     """
@@ -50,8 +50,8 @@ def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
         def bar(description: str) -> Callable[[int, int], None]:
             def update(done: int, total: int) -> None:
                 if description not in tasks:  # a stage that is skipped shows no bar
-                    tasks[description] = progress.add_task(description, total=total)
-                progress.update(tasks[description], completed=done)
+                    tasks[description] = progress.add_task(description)
+                progress.update(tasks[description], completed=done, total=total or None)
 
             return update
 

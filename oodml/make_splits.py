@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oodml.backbones import check_backbone
-from oodml.datasets.base import Dataset, check_classes
-from oodml.embeddings import class_means, default_embedder, default_settings, extract
+from oodml.datasets.base import Dataset
+from oodml.embedder import EmbedderOptions, Progress, embed_dataset
+from oodml.embeddings import class_means
 from oodml.evaluation import evaluate_embeddings
-from oodml.images import ImageSettings, cache_folder, pack
-from oodml.networks import NetworkConfig, identity
 from oodml.records import Ladder
 from oodml.splits import make_ladder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Progress = Callable[[int, int], None]
 REFERENCE_METRICS = ("recall_at_1", "map_at_r")
-
-
-@dataclass(frozen=True)
-class EmbedderOptions:
-    """The network that measures the shift.
-
-    Attributes:
-        network: Its name, weights and so on; None takes the dataset's default.
-        image_size: Side of its input; None takes the dataset's or the network's own.
-        device: "cpu" or "cuda".
-    """
-
-    network: NetworkConfig | None = None
-    image_size: int | None = None
-    device: str = "cpu"
 
 
 def ladder_from_dataset(
@@ -68,26 +49,18 @@ def ladder_from_dataset(
     Raises:
         OodmlError: If dataset, network or generator options are unusable.
     """
-    embedder = embedder or EmbedderOptions()
-    network = embedder.network or default_embedder(dataset)
-    check_backbone(network)  # before the images are decoded, which can take minutes
-    settings = default_settings(dataset, network.name, embedder.image_size)
-    follow = [progress(what) if progress else None for what in ("decoding images", "embedding images")]
-    where: dict[str, Any] = {"cache": cache or cache_folder()}
-    if settings is not None:
-        packed = pack(dataset, settings, skip_bad=skip_bad_images, progress=follow[0], **where)
-        dataset = dataset.without(packed.bad)
-        check_classes(dataset.name, dataset.class_names)
-        where |= {"packed": packed, "device": embedder.device, "progress": follow[1]}
-    features = extract(dataset, network, settings, **where)
+    embedded = embed_dataset(dataset, embedder, skip_bad_images=skip_bad_images, cache=cache, progress=progress)
+    dataset, features = embedded.dataset, embedded.features
     return make_ladder(
         class_means(features, dataset.labels, len(dataset.class_names)),
         dataset.class_names,
         name=name or dataset.name,
         dataset=spec,
         dataset_options=dict(dataset_options or {}),
-        embedder={**identity(network), **_describe(settings)},
+        embedder=embedded.description,
         reference=_reference(dataset, features),
+        features=features,
+        labels=dataset.labels,
         **{**_from_dataset(dataset), "progress": _stages(progress), **generator},
     )
 
@@ -98,18 +71,14 @@ def _stages(progress: Callable[[str], Progress] | None) -> Callable[[str, int, i
 
 
 def _from_dataset(dataset: Dataset) -> dict[str, Any]:
-    """What a ladder takes over from its dataset, the dataset's own wishes for the generator included."""
+    """What a ladder takes over from its dataset."""
     return {
         "dataset_hash": dataset.content_hash,
         "image_ids": _ids_by_class(dataset),
         "skipped": dataset.skipped,
         "initial": dataset.initial,
-        **({} if dataset.removal else {"removal_iterations": 0}),
+        "superclasses": dataset.superclasses,
     }
-
-
-def _describe(settings: ImageSettings | None) -> dict[str, Any]:
-    return {"image_size": settings.size, "resize": settings.resize, "fit": settings.fit} if settings else {}
 
 
 def _reference(dataset: Dataset, features: NDArray[np.float32]) -> Callable[[Sequence[str]], Mapping[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -36,12 +37,14 @@ class Level:
         shift: Distance between the two sides, in the squared units of the embedder's features.
         shift_scaled: The shift scaled to [0, 1] over the ladder.
         null_mean: Mean of the same distance under random relabelling of the same sizes (the estimator's bias).
-        null_std: Its standard deviation (ddof=1).
+        null_std: Its standard deviation (ddof=1); both are NaN where it was not measured.
         reference: Retrieval metrics of the ladder's own, untrained embedder on the test side; empty without images.
         train: Names of the training classes.
         test: Names of the test classes.
         val: Held-out part of `train` for selection.
         origin: Where the generator found the division, e.g. "swap +12" or "removal 22".
+        null_p: Share of random relabellings (itself counted) that lie at least as far apart: a one-sided p-value.
+        published_shift: Shift that the authors of a published ladder gave; None for our own.
     """
 
     index: int
@@ -55,6 +58,13 @@ class Level:
     test: tuple[str, ...]
     val: tuple[str, ...]
     origin: str = ""
+    null_p: float = math.nan
+    published_shift: float | None = None
+
+    @property
+    def excess(self) -> float:
+        """The shift less its null: what is left of it when the estimator's bias is taken off."""
+        return self.shift - self.null_mean
 
 
 @dataclass(frozen=True)
@@ -77,12 +87,13 @@ class Ladder:
         dataset_options: Options of the dataset, e.g. {"classes": 200}.
         dataset_hash: Content hash of the dataset; "" for bare arrays.
         embedder: Name and settings of the network that measured the shift, with its weights tag or hash.
-        distance: Name of the distance ("fid").
+        distance: Name of the measure of shift, e.g. "fid".
         generator: Name of the generator and its parameters.
         levels: The levels, by rising shift.
         trace: (origin, shift) of every state that the generator visited, in its order, for plots.
         episodes: The few-shot draws.
         skipped: Ids of unreadable images that were left out of the dataset.
+        statistics: What the shift is a distance of: "class-means" or "images".
     """
 
     name: str
@@ -96,6 +107,7 @@ class Ladder:
     trace: tuple[tuple[str, float], ...] = ()
     episodes: tuple[Episode, ...] = field(default=(), repr=False)
     skipped: tuple[str, ...] = ()
+    statistics: str = "class-means"
 
     @cached_property
     def ladder_hash(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from oodml import registry, schema
 from oodml.backbones import build_backbone
 from oodml.backbones.base import Backbone
-from oodml.datasets import load_dataset
+from oodml.dataset_ref import DatasetRef
 from oodml.datasets.base import Dataset
 from oodml.embeddings import extract, pixel_settings
-from oodml.errors import DatasetError, LadderError, OodmlError
+from oodml.errors import OodmlError
 from oodml.evaluation import COUNTS, evaluate_embeddings
 from oodml.images import ImageSettings, PackedImages, cache_folder, pack
 from oodml.inputs import ImageSource, Source, VectorSource
@@ -30,34 +30,12 @@ from oodml.methods.cards import MethodInfo
 from oodml.model import Network, embed
 from oodml.networks import NetworkConfig
 from oodml.presets import TrainingOptions
-from oodml.records import Ladder, Level, RunSpec, Scalar
+from oodml.records import Ladder, Level, RunSpec
 from oodml.seeds import derive_seed, torch_generator
 from oodml.training import DivergedError, train
 from oodml.version import __version__
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class DatasetRef:
-    """How to open a dataset again, in this or another process; nothing of it enters a run's identity."""
-
-    spec: str
-    options: dict[str, Scalar] = field(default_factory=dict)
-    superclasses: Path | None = None
-    root: Path = Path("data")
-    download: bool = False
-
-    def open(self, skipped: tuple[str, ...] = ()) -> Dataset:
-        """The dataset, less the images that a ladder left out."""
-        dataset = load_dataset(
-            self.spec,
-            options=self.options,
-            superclasses=self.superclasses,
-            root=self.root,
-            download=self.download,
-        )
-        return dataset.without([name for name in skipped if name in set(dataset.image_ids)])
 
 
 @dataclass(frozen=True)
@@ -89,17 +67,7 @@ class Bench:
         Raises:
             LadderError: If it is not the one that the ladder was made from.
         """
-        try:
-            data = self.dataset.open(self.ladder.skipped)
-        except DatasetError as error:
-            raise DatasetError(f"{error}; if the data of the ladder has moved, name it with --dataset") from error
-        if data.content_hash != self.ladder.dataset_hash:
-            raise LadderError(
-                f"ladder {self.ladder.name!r} was made from other data than {self.dataset.spec!r} "
-                f"(content {self.ladder.dataset_hash}, found {data.content_hash}): name the right one with "
-                "--dataset, or make a new ladder with `oodml make-splits`"
-            )
-        return data
+        return self.dataset.open_for(self.ladder)
 
     def pack(self, options: TrainingOptions, progress: Progress | None = None) -> PackedImages:
         """The images at the size that the options ask for, from the cache where they are there."""

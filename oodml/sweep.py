@@ -17,8 +17,9 @@ from oodml.records import Ladder, RunSpec, Scalar
 from oodml.sweep_folder import claim_folder, finished, locked
 
 if TYPE_CHECKING:
+    from oodml.dataset_ref import DatasetRef
     from oodml.executors.worker import Outcome
-    from oodml.runner import Bench, DatasetRef
+    from oodml.runner import Bench
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def run_sweep(ladder: Ladder | str | Path, *, out: str | Path | None = None, **o
     Example:
         >>> run_sweep("glyphs", methods=["margin"], seeds=[0])  # doctest: +SKIP
     """
-    from oodml.runner import DatasetRef
+    from oodml.dataset_ref import DatasetRef
     from oodml.splits.files import load_ladder
 
     opened = ladder if isinstance(ladder, Ladder) else load_ladder(ladder)

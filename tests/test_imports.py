@@ -25,18 +25,20 @@ CORE = {
 LEAVES = {"datasets", "backbones", "methods", "metrics"}
 ENGINE = {
     "augmentation",
-    "cache",
+    "dataset_ref",
+    "embedder",
     "embeddings",
     "evaluation",
     "images",
     "inputs",
+    "ladder_embedder",
     "model",
     "presets",
     "sampling",
     "training",
 }
 TABLES = {"entries", "leaderboard", "plan", "report", "reporting", "results", "statistics", "sweep_config"}
-RUNNER = {"make_splits", "runner"}
+RUNNER = {"compare_shift", "make_splits", "runner", "shift_embedders"}
 TOP = {
     "__init__",
     "__main__",

@@ -58,7 +58,7 @@ def test_a_folder_of_images_and_its_archive_give_the_same_ladder(folder: Path, t
     with zipfile.ZipFile(archive, "w") as file:
         for path in folder.rglob("*.png"):
             file.write(path, path.relative_to(folder))
-    from oodml.make_splits import EmbedderOptions
+    from oodml.embedder import EmbedderOptions
     from oodml.networks import NetworkConfig
 
     embedder = EmbedderOptions(NetworkConfig("pixels", pretrained=False))
@@ -74,7 +74,7 @@ def test_a_folder_of_images_and_its_archive_give_the_same_ladder(folder: Path, t
 def test_unreadable_images_stop_it_unless_they_are_left_out_and_then_they_are_recorded(
     folder: Path, tmp_path: Path
 ) -> None:
-    from oodml.make_splits import EmbedderOptions
+    from oodml.embedder import EmbedderOptions
     from oodml.networks import NetworkConfig
 
     bad = folder / "colour 3" / "2.png"

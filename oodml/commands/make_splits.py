@@ -10,7 +10,6 @@ from oodml.errors import UsageError
 from oodml.options import parse_names, parse_pairs
 
 if TYPE_CHECKING:
-    from oodml.make_splits import EmbedderOptions
     from oodml.records import Ladder
 
 EXAMPLES = """Examples:
@@ -19,19 +18,49 @@ EXAMPLES = """Examples:
 
 `oodml make-splits folder:photos.zip --embedder mobilenetv2_100 --weights FILE --image-size 96`
 
-`oodml make-splits embeddings:features.npz --levels 5 --out splits/mine`"""
+`oodml make-splits embeddings:features.npz --generator search --targets 20,40,80 --out splits/mine`
+
+`oodml make-splits glyphs --generator matched --out splits/glyphs-matched`
+
+Generators: swap (the study's rule), removal (swap, then drops classes), search (any target, the largest range),
+matched (search with the difficulty of the test side held constant), random (control divisions of one difficulty),
+superclass (whole superclasses change sides)."""
+
+
+_PASSED_ON = (
+    "generator",
+    "levels",
+    "measure",
+    "statistics",
+    "sides",
+    "swaps_per_iteration",
+    "iterations",
+    "easier_iterations",
+    "removal_iterations",
+    "removal_rule",
+    "match_tolerance",
+    "episodes",
+    "null_draws",
+    "seed",
+)
 
 
 def make_splits(
     dataset: arg.DatasetName,
     out: arg.Out = None,
+    generator: arg.Generator = "swap",
     levels: arg.Levels = 8,
+    targets: arg.Targets = None,
+    measure: arg.Measure = "fid",
+    statistics: arg.Statistics = "class-means",
+    sides: arg.SidesShare = 0.5,
     initial: arg.Initial = "auto",
     swaps_per_iteration: arg.Swaps = None,
     iterations: arg.Iterations = None,
     easier_iterations: arg.EasierIterations = None,
     removal_iterations: arg.RemovalIterations = None,
     removal_rule: arg.RemovalRule = "saturated",
+    match_tolerance: arg.MatchTolerance = 0.02,
     shots: arg.Shots = "2,5,10",
     episodes: arg.Episodes = 10,
     null_draws: arg.NullDraws = None,
@@ -53,6 +82,7 @@ def make_splits(
 ) -> None:
     """Divide the classes of a dataset into train and test at rising distance."""
     given = dict(locals())
+    from oodml.commands.embedder_flags import embedder_options
     from oodml.console import bars
     from oodml.datasets import load_dataset
     from oodml.make_splits import ladder_from_dataset
@@ -65,7 +95,7 @@ def make_splits(
             dataset,
             name=out.name if out else None,
             dataset_options=options,
-            embedder=_embedder(given),
+            embedder=embedder_options(given),
             skip_bad_images=skip_bad_images,
             progress=bar,
             **_generator(given),
@@ -73,40 +103,26 @@ def make_splits(
     _save_and_show(ladder, out or Path("splits") / ladder.name, force)
 
 
-def _embedder(given: dict[str, Any]) -> EmbedderOptions:
-    from oodml.make_splits import EmbedderOptions
-    from oodml.networks import NetworkConfig
-    from oodml.sweep import pick_device
-
-    network = None
-    if given["embedder"]:
-        network = NetworkConfig(
-            name=given["embedder"],
-            pretrained=given["pretrained"] is not False and given["weights"] is None,
-            weights=given["weights"],
-            args=arg.keywords(given["backbone_args"]),
-            mean=arg.channels(given["mean"], "--mean"),
-            std=arg.channels(given["std"], "--std"),
-        )
-    elif given["weights"] or given["backbone_args"] or given["pretrained"] is not None:
-        raise UsageError("--weights, --backbone-args and --no-pretrained need --embedder to say which network")
-    return EmbedderOptions(network, given["image_size"], pick_device(given["device"] or "auto"))
-
-
 def _generator(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("levels", "removal_rule", "episodes", "null_draws", "seed", "swaps_per_iteration", "iterations")
-    values = {name: given[name] for name in (*names, "easier_iterations")}
-    if given["removal_iterations"] is not None:  # else the dataset decides
-        values["removal_iterations"] = given["removal_iterations"]
-    if given["initial"] not in ("auto", "sorted", "random"):
-        raise UsageError(f"--initial {given['initial']!r} should be auto, sorted or random")
-    if given["initial"] != "auto":
+    from oodml.splits.sides_file import read_sides
+
+    values = {name: given[name] for name in _PASSED_ON}
+    if given["initial"] in ("sorted", "random"):
         values["initial"] = given["initial"]
-    try:
-        values["shots"] = tuple(int(part) for part in parse_names(given["shots"]))
-    except ValueError as error:
-        raise UsageError(f"--shots {given['shots']!r} should be numbers such as 2,5,10") from error
+    elif Path(given["initial"]).suffix.lower() in (".json", ".csv"):
+        values["initial"] = read_sides(Path(given["initial"]))
+    elif given["initial"] != "auto":  # else the dataset decides
+        raise UsageError(f"--initial {given['initial']!r} should be auto, sorted, random, or a .json or .csv file")
+    values["shots"] = _numbers("--shots", given["shots"], int, "2,5,10")
+    values["targets"] = _numbers("--targets", given["targets"] or "", float, "20,40,80")
     return values
+
+
+def _numbers(flag: str, text: str, kind: type[int] | type[float], example: str) -> tuple[float, ...]:
+    try:
+        return tuple(kind(part) for part in parse_names(text))
+    except ValueError as error:
+        raise UsageError(f"{flag} {text!r} should be numbers such as {example}") from error
 
 
 def _save_and_show(ladder: Ladder, folder: Path, force: bool) -> None:

@@ -57,7 +57,7 @@ def sweep(
 ) -> None:
     """Train and score every method on every level of a ladder; resumable."""
     given = dict(locals())
-    from oodml.runner import DatasetRef
+    from oodml.dataset_ref import DatasetRef
     from oodml.splits import load_ladder
     from oodml.sweep import prepare_sweep
 

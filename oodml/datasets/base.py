@@ -75,9 +75,9 @@ class Dataset:
         photographs: Whether mirrored pictures keep their class and ImageNet networks fit.
         native_size: Side in pixels that small images already have; None for photographs of any size.
         initial: Default division when nothing else is asked: "sorted" (published sets) or "random".
-        removal: Whether its ladder goes on by removing classes once swaps no longer raise the shift, unless asked.
         fingerprint: Whatever else identifies the content (file sizes, a hash of vectors); part of the hash.
         skipped: Ids of unreadable images left out on request.
+        aliases: Other names that classes go by in published splits, to class names; no part of the hash.
     """
 
     name: str
@@ -90,9 +90,9 @@ class Dataset:
     photographs: bool = True
     native_size: int | None = None
     initial: str = "random"
-    removal: bool = True
     fingerprint: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image_ids)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from oodml import store
+from oodml.datasets.aliases import sop_numbers
 from oodml.datasets.base import Dataset, DatasetInfo, Request
 from oodml.datasets.files import Folder
 from oodml.datasets.hosted import Row, from_files, guarded, missing
@@ -26,6 +27,7 @@ class Published:
         images: Folder that the loader's paths start from, beside the index file.
         example: A file below `images` in the layout of the published splits.
         class_of: Class and superclass ("" if there is none) of an image by its path below `images`.
+        aliases: Finds other names of the classes in the folders that the set may lie in.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Published:
     images: str
     example: str
     class_of: Callable[[str], tuple[str, str]]
+    aliases: Callable[[Iterable[Path], Callable[[str], str]], Mapping[str, str]] = lambda homes, class_of: {}
 
     def build(self, request: Request) -> Dataset:
         """Opens the set in either layout, or downloads it.
@@ -52,7 +55,8 @@ class Published:
             raise missing(self.name, request, layout)
         superclasses = {row.class_name: self.class_of(row.image_id)[1] for row in rows}
         known = superclasses if all(superclasses.values()) else {}
-        return from_files(self.name, request, rows, known, initial="sorted")
+        dataset = from_files(self.name, request, rows, known, initial="sorted")
+        return replace(dataset, aliases=guarded(self.name, request, layout, lambda: self._aliases(request)))
 
     def _rows(self, request: Request) -> list[Row]:
         candidates = list(self._candidates(request.root))
@@ -66,6 +70,9 @@ class Published:
                 images = Folder(folder / "images")
                 return [self._row(file.path, images.read(file.key)) for file in images.files()]
         return []
+
+    def _aliases(self, request: Request) -> Mapping[str, str]:
+        return self.aliases(self._candidates(request.root), lambda path: self.class_of(path)[0])
 
     def _candidates(self, root: Path) -> Iterator[Path]:
         yield from (root / name for name in self.folders)
@@ -134,4 +141,5 @@ SOP = Published(
     images="Stanford_Online_Products",
     example="bicycle_final/ITEM_NUMBER.JPG",
     class_of=_by_item,
+    aliases=sop_numbers,
 ).info("Stanford Online Products: 22634 items in 12 categories, 120053 photographs")

@@ -6,14 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodml.splits.distances import frechet_distance
     from oodml.splits.files import load_ladder, save_ladder
+    from oodml.splits.frechet import frechet_distance
     from oodml.splits.ladder import make_ladder
 
 __all__ = ["frechet_distance", "load_ladder", "make_ladder", "save_ladder"]
 
 _HOMES = {
-    "frechet_distance": "distances",
+    "frechet_distance": "frechet",
     "load_ladder": "files",
     "make_ladder": "ladder",
     "save_ladder": "files",

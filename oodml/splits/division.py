@@ -20,15 +20,16 @@ def division_hash(train: Sequence[str], test: Sequence[str]) -> str:
 
 
 def initial_division(
-    names: Sequence[str], initial: str | Sides, *seed_parts: str | int
+    names: Sequence[str], initial: str | Sides, *seed_parts: str | int, share: float = 0.5
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The default division: (training classes, test classes), each sorted.
 
     Args:
         names: All class names.
-        initial: "sorted" (the first half in order of name trains, as in the published sets), "random" (a
-            random half), or (train, test). An odd class trains.
-        seed_parts: Name the random half.
+        initial: "sorted" (the first part in order of name trains, as in the published sets), "random" (a
+            random part), or (train, test).
+        seed_parts: Name the random part.
+        share: Part of the classes that trains, rounded up.
 
     Raises:
         LadderError: If there are fewer than 8 classes, or explicit sides overlap, repeat, leave out or invent
@@ -40,7 +41,7 @@ def initial_division(
     if isinstance(initial, str):
         if initial not in ("sorted", "random"):
             raise LadderError(f"unknown initial division {initial!r}; use 'sorted', 'random' or (train, test)")
-        half = len(ordered) - len(ordered) // 2
+        half = _size(len(ordered), share)
         if initial == "random":
             order = numpy_generator(*seed_parts, "initial division").permutation(len(ordered))
             ordered = [ordered[place] for place in order]
@@ -48,6 +49,17 @@ def initial_division(
     train, test = tuple(sorted(initial[0])), tuple(sorted(initial[1]))
     _check_sides(set(ordered), train, test)
     return train, test
+
+
+def _size(classes: int, share: float) -> int:
+    """Training classes of a share of all."""
+    size = math.ceil(share * classes - 1e-9) if 0 < share < 1 else 0
+    if min(size, classes - size) < MIN_PER_SIDE:
+        raise LadderError(
+            f"sides={share:g} gives {size} training and {classes - size} test classes of {classes}; both sides need at "
+            f"least {MIN_PER_SIDE}, and sides is the share that trains, between 0 and 1"
+        )
+    return size
 
 
 def _check_sides(known: set[str], train: tuple[str, ...], test: tuple[str, ...]) -> None:

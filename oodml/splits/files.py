@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
@@ -82,6 +83,7 @@ def load_ladder(path: Path | str) -> Ladder:
             skipped=tuple(document["dataset"].get("skipped", ())),
             embedder=document["embedder"],
             distance=document["distance"],
+            statistics=document.get("statistics", Ladder.statistics),
             generator=document["generator"],
             levels=levels,
             trace=tuple((origin, float(shift)) for origin, shift in document["trace"]),
@@ -99,6 +101,7 @@ def load_ladder(path: Path | str) -> Ladder:
     return ladder
 
 
+_MEASURED = ("null_mean", "null_std", "null_p")  # NaN where they were not
 _REMAKE = "restore the original files, or make the ladder again with `oodml make-splits ... --out` another folder"
 
 
@@ -115,17 +118,25 @@ def _document(ladder: Ladder) -> dict[str, Any]:
         },
         "embedder": dict(ladder.embedder),
         "distance": ladder.distance,
+        "statistics": ladder.statistics,
         "generator": dict(ladder.generator),
         "trace": [list(entry) for entry in ladder.trace],
-        "levels": [{**asdict(level), "reference": dict(level.reference)} for level in ladder.levels],
+        "levels": [_level_document(level) for level in ladder.levels],
         "ladder_hash": ladder.ladder_hash,
     }
 
 
+def _level_document(level: Level) -> dict[str, Any]:
+    values = {**asdict(level), "reference": dict(level.reference)}
+    return values | {key: None for key in _MEASURED if math.isnan(values[key])}  # JSON has no NaN
+
+
 def _level(entry: dict[str, Any]) -> Level:
-    lists = {key: tuple(entry[key]) for key in ("train", "test", "val")}
     known = {field.name for field in fields(Level)}
-    return Level(**{key: value for key, value in entry.items() if key in known} | lists)
+    values = {key: value for key, value in entry.items() if key in known}
+    values |= {key: tuple(entry[key]) for key in ("train", "test", "val")}
+    values |= {key: float(entry[key]) for key in ("shift", "shift_scaled")}
+    return Level(**values | {key: math.nan for key in _MEASURED if values.get(key, 0.0) is None})
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -161,6 +172,7 @@ def _check_levels(file: Path, ladder: Ladder) -> None:
     """Raises LadderError where the levels contradict each other; every one of these means an edited file."""
     problem = ""
     shifts = [level.shift for level in ladder.levels]
+    largest = max(map(abs, shifts), default=0.0)  # unbiased distances can be negative
     for place, level in enumerate(ladder.levels):
         both = set(level.train) & set(level.test)
         if both:
@@ -169,7 +181,7 @@ def _check_levels(file: Path, ladder: Ladder) -> None:
             problem = f"level {place} has validation classes that do not train"
         elif level.index != place:
             problem = f"level {place} has index {level.index}"
-        elif abs((shifts[-1] - shifts[0]) * level.shift_scaled - (level.shift - shifts[0])) > 1e-6 * shifts[-1]:
+        elif abs((shifts[-1] - shifts[0]) * level.shift_scaled - (level.shift - shifts[0])) > 1e-6 * largest:
             problem = f"shift_scaled of level {place} does not agree with the shifts"
     if len(shifts) < 2 or any(after <= before for before, after in pairwise(shifts)):
         problem = "it needs at least two levels of strictly rising shift"

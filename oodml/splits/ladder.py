@@ -1,22 +1,27 @@
-"""Makes a ladder: walks from mixed to far-apart divisions and keeps levels at even distances."""
+"""Makes a ladder: divisions of the classes from a generator, measured, with validation classes and episodes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Unpack
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from oodml.errors import LadderError
+from oodml.errors import LadderError, UnknownNameError
 from oodml.records import Episode, Ladder, Level, content_hash
 from oodml.seeds import numpy_generator
-from oodml.splits.distances import ClassSpace
 from oodml.splits.division import division_hash, initial_division, validation_classes
 from oodml.splits.episodes import draw_episodes
-from oodml.splits.levels import distinct_states, null_shift, spread_evenly
-from oodml.splits.options import LadderOptions, Plan, Progress, with_defaults, work_out
-from oodml.splits.swaps import State, remove, swap
+from oodml.splits.features import FeatureTable
+from oodml.splits.generators import GENERATORS
+from oodml.splits.measures import measured_space
+from oodml.splits.null import NullShift, null_shift
+from oodml.splits.options import LadderOptions, with_defaults, work_out
+from oodml.splits.states import State, measure_state
+from oodml.splits.task import Task
+from oodml.splits.threads import threads_for
 
 
 def make_ladder(
@@ -30,9 +35,9 @@ def make_ladder(
 ) -> Ladder:
     """Makes levels of rising shift between training and test classes.
 
-    From the default division, classes are exchanged so that the sides part or mix, then removed (Milbich et
-    al., NeurIPS 2021); of all states visited, those that lie most evenly over the reached shift become
-    levels, the default division always among them. The order of the classes does not matter.
+    The default generator is the study's (Milbich et al., NeurIPS 2021): from the default division, classes are
+    exchanged so that the sides part or mix; of all states visited, those that lie most evenly over the reached
+    shift become levels, the default division always among them. The order of the classes does not matter.
 
     Args:
         class_means: Mean vector of every class, shape (C, d), C >= 8.
@@ -40,157 +45,152 @@ def make_ladder(
         levels: Levels wanted, at least 2. Fewer come back when too few distinct states were reached;
             `generator["notes"]` then says so.
         swaps_per_iteration: Classes of each side exchanged in a step, 2 in the study; None: 2 for every 100 of a side.
-        seed: Seed of the random half, validation classes, null shifts and episodes.
+        seed: Seed of the random division, validation classes, null shifts and episodes.
         options: See `LadderOptions`.
 
     Raises:
-        LadderError: If the input cannot be divided; the message says what is wrong.
-        UnknownNameError: If there is no such option.
+        LadderError: If the input cannot be divided or a target is out of reach; the message says what is wrong.
+        UnknownNameError: If there is no such option, generator or measure.
 
     Example:
         >>> import numpy as np
         >>> means = np.arange(40.0).reshape(20, 2) ** 2
         >>> ladder = make_ladder(means, [f"class {i:02d}" for i in range(20)], levels=3)
         >>> [level.name for level in ladder.levels]
-        ['level_0', 'default', 'level_2']
+        ['level_0', 'level_1', 'default']
     """
     if levels < 2:
         raise LadderError(f"a ladder needs at least 2 levels, got {levels}")
     settings = with_defaults(options)
-    space = ClassSpace(class_means, class_names)
-    root = (settings["dataset_hash"] or content_hash(space.names), seed)
-    train, test = initial_division(space.names, settings["initial"], *root)
-    plan = work_out(swaps_per_iteration, settings, min(len(train), len(test)))
-    start = State("default", train, test, space.shift(space.rows(train), space.rows(test)))
-    work = _Work(space, plan, settings, root)
-    visited = work.visit(start)
-    return work.ladder(visited, work.keep(visited, levels), levels)
+    generator = settings["generator"]
+    if generator not in GENERATORS:
+        raise UnknownNameError("generator of splits", generator, GENERATORS)
+    names = [str(name) for name in class_names]
+    dimension = np.shape(class_means)[-1] if np.ndim(class_means) else 0
+    with threads_for(dimension if settings["statistics"] == "images" else min(dimension, len(names) // 2)):
+        task = _task(class_means, names, levels, swaps_per_iteration, seed, settings)
+        course = GENERATORS[generator].run(task)
+        kept = list(course.kept)
+        made = _levels(task, kept, settings)
+    return Ladder(
+        name=settings["name"],
+        dataset=settings["dataset"],
+        dataset_options=dict(settings["dataset_options"] or {}),
+        dataset_hash=settings["dataset_hash"],
+        embedder=dict(settings["embedder"] or {}),
+        distance=settings["measure"],
+        statistics=settings["statistics"],
+        generator=_describe(task, settings),
+        levels=made,
+        trace=tuple((state.origin, state.shift) for state in course.visited),
+        episodes=_episodes(task, made, settings),
+        skipped=tuple(settings["skipped"]),
+    )
 
 
-@dataclass
-class _Work:
-    """What the steps of one call share."""
+def _task(
+    class_means: ArrayLike, names: list[str], levels: int, swaps: int | None, seed: int, settings: LadderOptions
+) -> Task:
+    images = None
+    needed = settings["statistics"] == "images" or GENERATORS[settings["generator"]].needs_images
+    if needed and settings["features"] is not None:
+        labels = np.asarray(settings["labels"], dtype=np.int64)
+        images = FeatureTable.of_images(np.asanyarray(settings["features"]), labels, names)
+    space = measured_space(
+        class_means, names, measure=settings["measure"], statistics=settings["statistics"], images=images
+    )
+    seed_parts = (settings["dataset_hash"] or content_hash(space.names), seed)
+    train, test = initial_division(space.names, settings["initial"], *seed_parts, share=settings["sides"])
+    task = Task(
+        space=space,
+        plan=work_out(swaps, settings, min(len(train), len(test))),
+        levels=levels,
+        targets=tuple(settings["targets"]),
+        start=measure_state(space, "default", space.rows(train), space.rows(test)),
+        share=settings["sides"],
+        seed_parts=seed_parts,
+        superclasses=settings["superclasses"] or {},
+        images=images,
+        progress=settings["progress"],
+    )
+    if space.meter.note:
+        task.notes.append(space.meter.note)
+    return task
 
-    space: ClassSpace
-    plan: Plan
-    settings: LadderOptions
-    root: tuple[str, int]
-    notes: list[str] = field(default_factory=list)
 
-    def _ticker(self, stage: str, total: int) -> Callable[[], None]:
-        report: Progress | None = self.settings["progress"]
-        done = 0
+def _levels(task: Task, kept: list[State], settings: LadderOptions) -> tuple[Level, ...]:
+    low, high = kept[0].shift, kept[-1].shift
+    null = _nulls(task)
+    reference = settings["reference"] or (lambda _: {})
 
-        def tick() -> None:
-            nonlocal done
-            done += 1
-            if report is not None:
-                report(stage, done, total)
-
-        return tick
-
-    def visit(self, start: State) -> list[State]:
-        """All states, in the order the generator visits them: default, harder, easier, removal."""
-        plan, space = self.plan, self.space
-        harder = swap(space, start, plan.harder, tick=self._ticker("harder", plan.harder.iterations))
-        easier = swap(space, start, plan.easier, harder=False, tick=self._ticker("easier", plan.easier.iterations))
-        removal = remove(
-            space,
-            harder.hardest,
-            plan.removal,
-            rule=plan.removal_rule,
-            floors=plan.floors(len(start.train), len(start.test)),
-            tick=self._ticker("removal", plan.removal.iterations),
+    def level(index: int, state: State) -> Level:
+        parts = (*task.seed_parts, division_hash(state.train, state.test))
+        drawn = null(state)
+        return Level(
+            index=index,
+            name="default" if state.origin == "default" else f"level_{index}",
+            shift=state.shift,
+            shift_scaled=(state.shift - low) / (high - low),
+            null_mean=drawn.mean,
+            null_std=drawn.std,
+            null_p=drawn.p_value(state.shift),
+            reference=_plain(reference(state.test)),
+            train=state.train,
+            test=state.test,
+            val=validation_classes(state.train, settings["val_fraction"], *parts),
+            origin=state.origin,
         )
-        walks = {"harder swaps": harder, "easier swaps": easier, "removal": removal}
-        self.notes += [f"{stage}: {walk.stopped}" for stage, walk in walks.items() if walk.stopped]
-        return [start, *(state for walk in walks.values() for state in walk.states[1:])]
 
-    def keep(self, visited: list[State], count: int) -> list[State]:
-        """The states that become levels, by rising shift."""
-        distinct = distinct_states(visited)
-        if len(distinct) < 2:
-            raise LadderError(
-                "swapping classes never changed the shift, so there is nothing to order; "
-                "use another embedder, more classes or more iterations"
-            )
-        if len(distinct) < count:
-            self.notes.append(f"{count} levels were asked for, only {len(distinct)} distinct states were reached")
-        default = next(place for place, state in enumerate(distinct) if state.origin == "default")
-        chosen = spread_evenly([state.shift for state in distinct], min(count, len(distinct)), default)
-        return [distinct[place] for place in chosen]
-
-    def ladder(self, visited: list[State], kept: list[State], asked: int) -> Ladder:
-        settings = self.settings
-        made = self._levels(kept)
-        return Ladder(
-            name=settings["name"],
-            dataset=settings["dataset"],
-            dataset_options=dict(settings["dataset_options"] or {}),
-            dataset_hash=settings["dataset_hash"],
-            embedder=dict(settings["embedder"] or {}),
-            distance="fid",
-            generator=self._generator(asked),
-            levels=made,
-            trace=tuple((state.origin, state.shift) for state in visited),
-            episodes=self._episodes(made),
-            skipped=tuple(settings["skipped"]),
-        )
-
-    def _levels(self, kept: list[State]) -> tuple[Level, ...]:
-        low, high = kept[0].shift, kept[-1].shift
-        nulls: dict[tuple[tuple[str, ...], int], tuple[float, float]] = {}
-        reference, tick = self.settings["reference"], self._ticker("levels", len(kept))
-        levels = []
+    levels = []
+    with task.stage("levels", len(kept)) as tick:
         for index, state in enumerate(kept):
-            # swapped levels divide the same classes into the same sizes, so they share one null distribution
-            population = tuple(sorted(state.train + state.test)), len(state.train)
-            if population not in nulls:
-                generator = numpy_generator(*self.root, "null shift", content_hash(population))
-                rows = self.space.rows(population[0])
-                nulls[population] = null_shift(self.space, rows, population[1], self.plan.null_draws, generator)
-            parts = (*self.root, division_hash(state.train, state.test))
-            level = Level(
-                index=index,
-                name="default" if state.origin == "default" else f"level_{index}",
-                shift=state.shift,
-                shift_scaled=(state.shift - low) / (high - low),
-                null_mean=nulls[population][0],
-                null_std=nulls[population][1],
-                reference=_plain(reference(state.test)) if reference else {},
-                train=state.train,
-                test=state.test,
-                val=validation_classes(state.train, self.settings["val_fraction"], *parts),
-                origin=state.origin,
-            )
-            levels.append(level)
+            levels.append(level(index, state))
             tick()
-        return tuple(levels)
+    return tuple(levels)
 
-    def _episodes(self, levels: tuple[Level, ...]) -> tuple[Episode, ...]:
-        settings = self.settings
-        images, shots, count = settings["image_ids"], settings["shots"], settings["episodes"]
-        if images is None:
-            return ()
-        drawn: list[Episode] = []
-        for level in levels:
-            parts = (*self.root, division_hash(level.train, level.test))
-            drawn += draw_episodes(level.index, parts, level.test, images, shots, count)
-        return tuple(drawn)
 
-    def _generator(self, asked: int) -> dict[str, Any]:
-        initial, settings = self.settings["initial"], self.settings
-        return {
-            "name": "swap_remove",
-            "levels": asked,
-            "seed": self.root[1],
-            "initial": initial if isinstance(initial, str) else "explicit",
-            **asdict(self.plan),
-            "val_fraction": settings["val_fraction"],
-            "shots": list(settings["shots"]),
-            "episodes": settings["episodes"],
-            "notes": self.notes,
-        }
+def _nulls(task: Task) -> Callable[[State], NullShift]:
+    """The null shift of a division; those of the same classes in the same sizes share one."""
+    known: dict[tuple[tuple[str, ...], int], NullShift] = {}
+
+    def null(state: State) -> NullShift:
+        population = tuple(sorted(state.train + state.test)), len(state.train)
+        if population not in known:
+            generator = numpy_generator(*task.seed_parts, "null shift", content_hash(population))
+            rows = task.space.rows(population[0])
+            known[population] = null_shift(task.space, rows, population[1], task.plan.null_draws, generator)
+        return known[population]
+
+    return null
+
+
+def _episodes(task: Task, levels: tuple[Level, ...], settings: LadderOptions) -> tuple[Episode, ...]:
+    images, shots, count = settings["image_ids"], settings["shots"], settings["episodes"]
+    if images is None:
+        return ()
+    drawn: list[Episode] = []
+    for level in levels:
+        parts = (*task.seed_parts, division_hash(level.train, level.test))
+        drawn += draw_episodes(level.index, parts, level.test, images, shots, count)
+    return tuple(drawn)
+
+
+def _describe(task: Task, settings: LadderOptions) -> dict[str, Any]:
+    """The generator and its parameters as the ladder keeps them."""
+    initial = settings["initial"]
+    return {
+        "name": settings["generator"],
+        "levels": task.levels,
+        "targets": list(task.targets),
+        "seed": task.seed_parts[1],
+        "initial": initial if isinstance(initial, str) else "explicit",
+        "sides": task.share,
+        **asdict(task.plan),
+        "val_fraction": settings["val_fraction"],
+        "shots": list(settings["shots"]),
+        "episodes": settings["episodes"],
+        "notes": task.notes,
+    }
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, float]:

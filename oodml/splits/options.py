@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from numpy.typing import ArrayLike
+
 from oodml.errors import LadderError, UnknownNameError
 from oodml.records import Scalar
 from oodml.splits.division import Sides
+from oodml.splits.measures import check_measure
 from oodml.splits.swaps import MIN_SIDE, REMOVAL_RULES, Steps
 
 Progress = Callable[[str, int, int], None]
@@ -23,13 +26,22 @@ class LadderOptions(TypedDict, total=False):
     and 35 of removal. None takes these, but no more iterations than exchange every class once.
     """
 
+    generator: str  # "swap", "removal", "search", "matched", "random" or "superclass"
+    measure: str  # "fid", "kid", "mmd" or "sliced_wasserstein"
+    statistics: str  # what is measured: "class-means" or "images", which needs features
+    targets: Sequence[float]  # shifts wanted, instead of evenly spaced levels
+    sides: float  # part of the classes that trains
+    superclasses: Mapping[str, str] | None  # class to superclass, for the generator "superclass"
+    features: ArrayLike | None  # features of all images (n, d), for "images" and for the generator "matched"
+    labels: ArrayLike | None  # class of every image, as an index into class_names (n,)
+    match_tolerance: float  # by how much the generator "matched" lets recall@1 differ from the default division's
     iterations: int | None  # steps that part the sides; None: 25
     easier_iterations: int | None  # steps that mix them; None: 15
     removal_iterations: int | None  # steps of removal after the hardest swap; None: 35
     removal_rule: str  # "saturated": remove where an exchange no longer raises the shift; "published": 5.4's sign
     min_share: float  # removal leaves each side at least this part of its classes, and at least 8 classes
     initial: str | Sides  # default division: "sorted", "random" or (train, test)
-    null_draws: int | None  # random divisions behind null_mean and null_std; None: 100, fewer (>= 20) if large
+    null_draws: int | None  # random divisions behind null and p-value; None: 1000, fewer (>= 20) if large
     val_fraction: float  # part of the training classes held out for selection
     reference: Reference | None  # metrics of the untrained embedder on given test classes
     image_ids: Mapping[str, Sequence[str]] | None  # images by class; None: a ladder without episodes
@@ -41,10 +53,19 @@ class LadderOptions(TypedDict, total=False):
     dataset_hash: str
     skipped: Sequence[str]  # ids of unreadable images that were left out
     embedder: Mapping[str, Any] | None  # what measured the class means
-    progress: Progress | None  # called with (stage, done, total)
+    progress: Progress | None  # called with (stage, done, total), total 0 while nobody knows it
 
 
 DEFAULTS: LadderOptions = {
+    "generator": "swap",
+    "measure": "fid",
+    "statistics": "class-means",
+    "targets": (),
+    "sides": 0.5,
+    "superclasses": None,
+    "features": None,
+    "labels": None,
+    "match_tolerance": 0.02,
     "iterations": None,
     "easier_iterations": None,
     "removal_iterations": None,
@@ -92,6 +113,7 @@ class Plan:
         removal_rule: "saturated" or "published".
         min_share: Part of its classes that removal leaves each side at least.
         null_draws: Random divisions behind the null shift.
+        match_tolerance: By how much "matched" lets recall@1 differ.
     """
 
     harder: Steps
@@ -100,6 +122,7 @@ class Plan:
     removal_rule: str
     min_share: float
     null_draws: int
+    match_tolerance: float
 
     def floors(self, num_train: int, num_test: int) -> tuple[int, int]:
         """Fewest classes that removal may leave on either side."""
@@ -127,13 +150,16 @@ def work_out(swaps: int | None, options: LadderOptions, num_classes: int) -> Pla
 
     draws, rule, share = options["null_draws"], options["removal_rule"], options["min_share"]
     if draws is None:  # the spread of the null falls with the number of classes, its cost rises
-        draws = min(100, max(20, 20_000 // num_classes))
+        draws = min(1000, max(20, 40_000 // num_classes))
     if draws < 2:
         raise LadderError(f"null_draws must be at least 2, got {draws}")
     if not 0 < share <= 1:
         raise LadderError(f"min_share must be in (0, 1], got {share}")
     if rule not in REMOVAL_RULES:
         raise UnknownNameError("removal rule", rule, REMOVAL_RULES)
+    if not 0 <= options["match_tolerance"] < 1:
+        raise LadderError(f"match_tolerance must be in [0, 1), got {options['match_tolerance']}")
+    check_measure(options["measure"], options["statistics"])
     return Plan(
         harder=steps(options["iterations"], 25, 2.5),
         easier=steps(options["easier_iterations"], 15, 15),
@@ -141,4 +167,5 @@ def work_out(swaps: int | None, options: LadderOptions, num_classes: int) -> Pla
         removal_rule=rule,
         min_share=share,
         null_draws=draws,
+        match_tolerance=options["match_tolerance"],
     )

@@ -2,94 +2,147 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oodml import store
-from oodml.errors import LadderError
-from oodml.records import Ladder
+from oodml.records import Ladder, Level
+from oodml.splits.courses import LEVELS, REMOVAL, Course, courses, positions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-Point = tuple[float, float]
-_SWAPS, _REMOVAL, _NULL, _INK = "#2563a8", "#c2571a", "#8a8f98", "#1f2430"
+SIZE, DPI = (6.4, 3.6), 200
+MOST_NAMED = 9  # levels whose origins fit side by side under the axis
+INK, MUTED, LINE = "#1c2127", "#5a6470", "#dfe3e8"
+NULL = "#7a838d"
+COLOURS = ("#0072bc", "#03966a", "#b5458e", "#c98a00")  # the first ones of the report's figures
+REMOVED = "#c03800"
+KINDS = {"swap": "swapping", "removal": "removal", "search": "searched", "matched": "searched, same difficulty"}
+MEASURES = {"fid": "Fréchet distance", "kid": "KID", "mmd": "MMD", "sliced_wasserstein": "sliced Wasserstein distance"}
+SAMPLES = {"class-means": "class means", "images": "images"}
 
-
-def positions(ladder: Ladder) -> dict[str, float]:
-    """Where each visited state lies on the axis of progress, by origin.
-
-    Swaps count from the default division at 0, to the left where they mix the sides; removal starts at the
-    hardest swap, which is where the generator branched off.
-    """
-    counts = {origin: float(([*origin.split(), "0"])[1]) for origin, _ in ladder.trace}
-    start = counts[_branch(ladder)]
-    return {origin: count + start * origin.startswith("removal") for origin, count in counts.items()}
-
-
-def _branch(ladder: Ladder) -> str:
-    """Origin of the hardest state before removal, the first of equals."""
-    apart = [entry for entry in ladder.trace if entry[0].startswith(("default", "swap +"))]
-    return max(apart, key=lambda entry: entry[1])[0]
+Place = Callable[[Level], float]
 
 
 def plot_progression(ladder: Ladder, path: Path) -> None:
-    """Saves a PNG of the shift against the progress of swapping and removal.
+    """Saves a PNG of the shift against the progress of the generator.
 
     Args:
-        ladder: A ladder with its trace.
+        ladder: The ladder.
         path: The PNG file.
 
     Raises:
-        LadderError: If the ladder has no trace.
         StorageError: If the file cannot be written.
     """
-    if not ladder.trace:
-        raise LadderError(f"ladder {ladder.name!r} has no trace to plot; make it again with `oodml make-splits`")
+    figure = paint_progression(ladder)
+    with store.atomic(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI)
+
+
+def paint_progression(ladder: Ladder) -> Figure:
+    """The figure of the shift against the progress of the generator, or level by level where it made no steps."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     where = positions(ladder)
-    _draw_courses(axes, ladder, where)
-    _draw_null(axes, ladder, where)
-    _draw_levels(axes, ladder, where)
-    axes.set_xlabel("pairs of classes picked: exchanged to mix (left) or part the sides, then removed")
-    axes.set_ylabel("shift (Frechet distance)")
-    axes.set_title(f"{ladder.name}: {len(ladder.levels)} levels", loc="left", color=_INK, pad=24)
-    axes.set_ylim(bottom=0)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize="small")
-    with store.atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+
+    def place(level: Level) -> float:
+        return where[level.origin] if where else float(level.index)
+
+    _frame(axes, ladder)
+    _draw_courses(axes, courses(ladder, where))
+    _draw_null(axes, ladder, place)
+    _draw_published(axes, ladder, place)
+    _draw_levels(axes, ladder, place, stepped=bool(where))
+    _label(axes, ladder, where)
+    if axes.dataLim.y0 >= 0:  # kernel distances without bias can be below
+        axes.set_ylim(bottom=0)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, borderaxespad=0.2, **_legend())
+    return figure
 
 
-def _draw_courses(axes: Axes, ladder: Ladder, where: dict[str, float]) -> None:
-    points = {origin: (where[origin], shift) for origin, shift in ladder.trace}
-    swaps = sorted(point for origin, point in points.items() if not origin.startswith("removal"))
-    removal = [point for origin, point in points.items() if origin.startswith("removal")]
-    axes.plot(*zip(*swaps, strict=True), color=_SWAPS, marker=".", markersize=4, label="swapping")
-    if removal:
-        course = [points[_branch(ladder)], *removal]
-        axes.plot(*zip(*course, strict=True), color=_REMOVAL, marker=".", markersize=4, label="removal")
+def _legend() -> dict[str, Any]:
+    return {"frameon": False, "fontsize": 8, "handlelength": 1.6, "columnspacing": 1.4, "labelcolor": INK}
 
 
-def _draw_null(axes: Axes, ladder: Ladder, where: dict[str, float]) -> None:
-    marks = sorted((where[level.origin], level.null_mean, level.null_std) for level in ladder.levels)
+def _frame(axes: Axes, ladder: Ladder) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(MUTED)
+    axes.tick_params(length=0, labelsize=8, labelcolor=MUTED)
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.margins(y=0.1)  # room for the number of the highest level
+    axes.set_title(ladder.name, loc="left", color=INK, size=9, weight="bold", pad=6)
+
+
+def _label(axes: Axes, ladder: Ladder, where: dict[str, float]) -> None:
+    measure = MEASURES.get(ladder.distance, ladder.distance)
+    sample = SAMPLES.get(ladder.statistics, ladder.statistics)
+    axes.set_ylabel(f"shift ({measure} of {sample})", color=MUTED, size=8.5)
+    if not where:
+        few = len(ladder.levels) <= MOST_NAMED
+        names = [f"{level.index}\n{_stacked(level.origin) if few else ''}".rstrip() for level in ladder.levels]
+        axes.set_xticks([level.index for level in ladder.levels], names)
+        words = "level"
+    else:
+        words = "pairs of classes exchanged"
+        words += " to part the sides" if min(where.values()) >= 0 else ": to mix the sides (left), to part them (right)"
+        words += ", then removed" if any(origin.startswith(REMOVAL) for origin in where) else ""
+    axes.set_xlabel(words, color=MUTED, size=8.5)
+
+
+def _stacked(words: str) -> str:
+    return words.replace(" ", "\n")
+
+
+def _draw_courses(axes: Axes, walks: list[Course]) -> None:
+    colours = iter(COLOURS * len(walks))
+    for walk in walks:
+        removal = walk.kind == REMOVAL
+        style: dict[str, Any] = {"color": REMOVED if removal else next(colours), "linewidth": 1.3}
+        if walk.kind != LEVELS:
+            style |= {"marker": "s" if removal else "o", "markersize": 2.4, "label": KINDS.get(walk.kind, walk.kind)}
+        if not walk.connected:
+            style |= {"linestyle": "none", "alpha": 0.7, "markeredgewidth": 0}
+        axes.plot(*zip(*walk.points, strict=True), zorder=2.5, **style)
+
+
+def _draw_null(axes: Axes, ladder: Ladder, place: Place) -> None:
+    known = [level for level in ladder.levels if not math.isnan(level.null_mean)]
+    if not known:
+        return
+    marks = sorted((place(level), level.null_mean, level.null_std) for level in known)
     x, mean, std = zip(*marks, strict=True)
-    axes.plot(x, mean, color=_NULL, linestyle="--", linewidth=1, label="null shift (random sides), mean ± sd")
+    axes.plot(x, mean, color=NULL, linestyle=(0, (4, 2)), linewidth=1, label="random sides, mean ± sd")
     low, high = ([m + sign * s for m, s in zip(mean, std, strict=True)] for sign in (-1, 1))
-    axes.fill_between(x, low, high, color=_NULL, alpha=0.3, linewidth=0)
+    axes.fill_between(x, low, high, color=NULL, alpha=0.3, linewidth=0)
 
 
-def _draw_levels(axes: Axes, ladder: Ladder, where: dict[str, float]) -> None:
+def _draw_published(axes: Axes, ladder: Ladder, place: Place) -> None:
+    marks = [(place(level), level.published_shift) for level in ladder.levels if level.published_shift is not None]
+    if marks:
+        style: dict[str, Any] = {"linestyle": "none", "marker": "x", "color": REMOVED, "markersize": 5}
+        axes.plot(*zip(*marks, strict=True), label="as published", zorder=3.5, **style)
+
+
+def _draw_levels(axes: Axes, ladder: Ladder, place: Place, stepped: bool) -> None:
+    from matplotlib.patheffects import withStroke
+
     for level in ladder.levels:
         default = level.name == "default"
-        at = where[level.origin], level.shift
-        marker, fill = ("D", "white") if default else ("o", _INK)
-        axes.plot(*at, marker=marker, markersize=8, color=_INK, markerfacecolor=fill, zorder=3)
-        text = f"{level.index} (default)" if default else str(level.index)
-        axes.annotate(text, at, xytext=(-7, 6), textcoords="offset points", ha="right", color=_INK)
+        marker, fill = ("D", "white") if default else ("o", INK)
+        at = place(level), level.shift
+        axes.plot(*at, marker=marker, markersize=5.5, color=INK, markerfacecolor=fill, zorder=3)
+        style: dict[str, Any] = {"textcoords": "offset points", "color": INK, "fontsize": 8, "zorder": 4}
+        style |= {"path_effects": [withStroke(linewidth=2.5, foreground="white")]}
+        if default and stepped:  # to the right: there may be no room on the left
+            axes.annotate(f"{level.index} (default)", at, xytext=(6, -10), **style)
+        else:
+            axes.annotate(str(level.index), at, xytext=(-5, 4), ha="right", **style)

@@ -10,32 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from oodml.splits.distances import ClassSpace, Points, Rows
+from oodml.splits.exchanges import Pair, exchange, pick_pairs, take_out
+from oodml.splits.space import ClassSpace
+from oodml.splits.states import State, measure_state
 
 REMOVAL_RULES = ("saturated", "published")
 MIN_SIDE = 8
 Tick = Callable[[], None]
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class State:
-    """A division that the generator visited.
-
-    Attributes:
-        origin: "default", "swap +12" (12 pairs exchanged to part the sides), "swap -8" (to mix them) or
-            "removal 22" (22 pairs picked after the hardest swap, each exchanged or removed).
-        train: Sorted names of the training classes.
-        test: Sorted names of the test classes.
-        shift: Distance between the two sides.
-    """
-
-    origin: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    shift: float
 
 
 @dataclass(frozen=True)
@@ -66,68 +47,6 @@ class Walk:
         return max(self.states, key=lambda state: state.shift)
 
 
-def _state(space: ClassSpace, origin: str, train: Rows, test: Rows) -> State:
-    return State(origin, space.names_of(train), space.names_of(test), space.shift(train, test))
-
-
-def _ranking(points: Points, own: Rows, other: Rows, harder: bool) -> list[int]:
-    """The rows of a side, first those most like the other side (harder) or most like their own (easier)."""
-    centre, away = points[own].mean(axis=0), points[other].mean(axis=0)
-    lean = np.linalg.norm(points[own] - away, axis=1) - np.linalg.norm(points[own] - centre, axis=1)
-    return [int(own[place]) for place in np.argsort(lean if harder else -lean, kind="stable")]
-
-
-def pick_pairs(
-    space: ClassSpace,
-    train: Rows,
-    test: Rows,
-    count: int,
-    moved: list[Pair],
-    history: int,
-    harder: bool = True,
-) -> list[Pair]:
-    """Up to `count` pairs (training class, test class) to exchange, ranked once.
-
-    Harder picks the most test-like training class and the most train-like test class, easier the most typical
-    ones. A class that took part in one of the last `history` exchanges, or in this round, does not move. The
-    search for pair k starts at rank k.
-
-    Args:
-        space: The class means.
-        train: Rows of the training classes.
-        test: Rows of the test classes.
-        count: Pairs wanted.
-        moved: Earlier exchanges, oldest first.
-        history: How many of them block their classes.
-        harder: Direction.
-    """
-    rankings = _ranking(space.points, train, test, harder), _ranking(space.points, test, train, harder)
-    pairs: list[Pair] = []
-    for k in range(count):
-        recent = [*moved, *pairs][-history:] if history else []
-        blocked = {row for pair in recent + pairs for row in pair}
-        leaving, arriving = (next((row for row in rank[k:] if row not in blocked), None) for rank in rankings)
-        if leaving is None or arriving is None:
-            break
-        pairs.append((leaving, arriving))
-    return pairs
-
-
-def exchange(train: Rows, test: Rows, pairs: list[Pair]) -> tuple[Rows, Rows]:
-    """Both sides after the pairs have changed places, sorted."""
-    leaving, arriving = np.array(pairs, dtype=np.int64).T
-    return (
-        np.sort(np.concatenate([np.setdiff1d(train, leaving), arriving])),
-        np.sort(np.concatenate([np.setdiff1d(test, arriving), leaving])),
-    )
-
-
-def take_out(train: Rows, test: Rows, pairs: list[Pair]) -> tuple[Rows, Rows]:
-    """Both sides without the classes of the pairs, sorted."""
-    leaving, arriving = np.array(pairs, dtype=np.int64).T
-    return np.setdiff1d(train, leaving), np.setdiff1d(test, arriving)
-
-
 def swap(space: ClassSpace, start: State, steps: Steps, *, harder: bool = True, tick: Tick = lambda: None) -> Walk:
     """Exchanges classes step by step so that the sides part (harder) or mix (easier); sizes stay as they are.
 
@@ -150,7 +69,7 @@ def swap(space: ClassSpace, start: State, steps: Steps, *, harder: bool = True, 
         pairs = pick_pairs(space, train, test, count, moved, steps.history, harder)
         train, test = exchange(train, test, pairs)
         moved += pairs
-        states.append(_state(space, f"swap {'+' if harder else '-'}{len(moved)}", train, test))
+        states.append(measure_state(space, f"swap {'+' if harder else '-'}{len(moved)}", train, test))
         tick()
     return Walk(tuple(states))
 
@@ -188,14 +107,14 @@ def remove(
             return Walk(tuple(states), reason)
         tried += len(pairs)
         sides, before = exchange(train, test, pairs), states[-1].shift
-        state = _state(space, f"removal {tried}", *sides)
+        state = measure_state(space, f"removal {tried}", *sides)
         if state.shift > before if rule == "saturated" else state.shift < before:
             moved += pairs
         else:
             sides = take_out(train, test, pairs)
             if len(sides[0]) < floors[0] or len(sides[1]) < floors[1]:
                 return Walk(tuple(states), f"stopped, because {floors[0]} + {floors[1]} classes must stay")
-            state = _state(space, f"removal {tried}", *sides)
+            state = measure_state(space, f"removal {tried}", *sides)
         train, test = sides
         states.append(state)
         tick()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
 from report_frames import METHODS, make_levels, make_section
 from rich.console import Console
 from rich.table import Table
 
-from oodml.records import Ladder
+from oodml.records import Ladder, Level
+from oodml.report.screen import Unit
 from oodml.report.terminal import ladder_table, summary_table
 
 
@@ -19,6 +21,15 @@ def show(table: Table, width: int = 80) -> list[str]:
     output = console.file
     assert isinstance(output, io.StringIO)
     return output.getvalue().splitlines()
+
+
+def words(lines: list[str]) -> list[list[str]]:
+    return [line.split() for line in lines]
+
+
+def ladder(levels: tuple[Level, ...], draws: int | None = None) -> Ladder:
+    generator = {} if draws is None else {"null_draws": draws}
+    return Ladder("glyphs", "glyphs", {}, "", {}, "fid", generator, levels)
 
 
 def test_eight_levels_fit_in_eighty_columns() -> None:
@@ -36,7 +47,7 @@ def test_missing_and_partial_cells_show_their_seeds() -> None:
     lines = show(summary_table(section, "recall_at_1"))
     (row,) = [line for line in lines if line.startswith("arcface")]
     assert row.split() == ["arcface", ".840", ".823", "0/3", "0/3"]
-    assert ["2/3"] in [line.split() for line in lines]
+    assert ["2/3"] in words(lines)
 
 
 def test_the_default_level_is_marked_and_the_interval_explained() -> None:
@@ -57,16 +68,46 @@ def test_without_results_there_is_a_sentence() -> None:
 
 
 def test_the_ladder_table_shows_every_level() -> None:
-    ladder = Ladder("glyphs", "glyphs", {}, "", {}, "fid", {}, make_levels(8))
-    lines = show(ladder_table(ladder))
+    levels = tuple(replace(level, null_p=1 / 101) for level in make_levels(8))
+    lines = show(ladder_table(ladder(levels, draws=100)))
     assert max(map(len, lines)) <= 80
-    last = ["7", "swap", "+10", "13.0", "1.00", "2.27±.08", "0.535", "0.240", "57", "19", "76"]
-    assert last in [line.split() for line in lines]
+    last = "7 swap +10 13.0 2.27\u00b1.08 10.7 .010 .535 .240 57 19 76"
+    assert last.split() in words(lines)
+    assert "smallest 1/101" in " ".join(" ".join(lines).split())
 
 
-def test_a_ladder_of_bare_arrays_has_no_reference() -> None:
-    levels = [
-        replace(level, null_mean=float("nan"), null_std=float("nan")) for level in make_levels(2, reference=False)
-    ]
-    lines = show(ladder_table(Ladder("x", "", {}, "", {}, "fid", {}, tuple(levels))))
-    assert not any("Recall" in line or "nan" in line for line in lines)
+def test_everything_at_once_still_fits_and_hides_nothing() -> None:
+    levels = tuple(
+        replace(level, origin=f"superclass {level.index}", null_p=0.0004, published_shift=100 * level.shift + 12)
+        for level in make_levels(9)
+    )
+    lines = show(ladder_table(ladder(levels, draws=9999)))
+    assert max(map(len, lines)) <= 80 and not any("\u2026" in line for line in lines)
+    cells = " ".join(" ".join(lines).split())
+    assert "superclass" in cells and "<.001" in cells and "1462" in cells
+
+
+def test_what_was_not_measured_has_no_column() -> None:
+    nan = float("nan")
+    levels = tuple(replace(level, null_mean=nan, null_std=nan) for level in make_levels(2, reference=False))
+    lines = show(ladder_table(ladder(levels)))
+    assert lines[1].split() == ["level", "origin", "shift", "train", "val", "test"]
+    assert not any(part in line for line in lines for part in ("R@1", "nan", "null"))
+
+
+def test_tiny_shifts_are_shown_in_a_unit_of_their_own() -> None:
+    levels = tuple(
+        replace(level, shift=0.001 * (level.index + 1), null_mean=-0.00001, null_std=0.0002) for level in make_levels(3)
+    )
+    lines = show(ladder_table(ladder(levels)))
+    assert "shifts in 10\u207b\u00b3" in " ".join(" ".join(lines).split())
+    row = next(line.split() for line in lines if line.startswith("1 "))
+    assert row[3:6] == ["2.00", "\u22120.01\u00b1.20", "2.01"]
+
+
+@pytest.mark.parametrize(
+    ("values", "power"), [([0.0], 0), ([1.0, 9999.0], 0), ([0.9], -3), ([0.0009], -6), ([12345.0], 3)]
+)
+def test_units_keep_three_digits_before_the_point(values: list[float], power: int) -> None:
+    assert Unit.of(values).power == power
+    assert Unit.of(values).show(float("nan")) == ""

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from oodml.errors import LadderError
 from oodml.splits.division import division_hash, initial_division, validation_classes
-from oodml.splits.levels import distinct_states, spread_evenly
-from oodml.splits.swaps import State
+from oodml.splits.states import State, distinct_states, spread_evenly
 
 NAMES = [f"c{row:03d}" for row in range(21)]
 

@@ -14,7 +14,7 @@ from scipy.linalg import sqrtm
 
 from oodml.errors import LadderError
 from oodml.splits import frechet_distance
-from oodml.splits.distances import ClassSpace
+from oodml.splits.space import ClassSpace
 
 Array = NDArray[np.float64]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -62,8 +63,8 @@ def test_round_trip_is_exact(tmp_path: Path, images: int) -> None:
 
 def test_the_document_has_the_agreed_keys(folder: Path) -> None:
     document = json.loads((folder / "ladder.json").read_text(encoding="utf-8"))
-    top = "schema_version kind name dataset embedder distance generator trace levels ladder_hash"
-    level = "index name shift shift_scaled null_mean null_std reference train test val origin"
+    top = "schema_version kind name dataset embedder distance statistics generator trace levels ladder_hash"
+    level = "index name shift shift_scaled null_mean null_std reference train test val origin null_p published_shift"
     assert list(document) == top.split()
     assert all(list(entry) == level.split() for entry in document["levels"])
     assert document["dataset"] == {
@@ -75,6 +76,48 @@ def test_the_document_has_the_agreed_keys(folder: Path) -> None:
     assert "Klasse 03 é" in (folder / "ladder.json").read_text(encoding="utf-8")  # readable, not escaped
     table = store.read_table(folder / "episodes.parquet", schema.EPISODES)
     assert table.num_rows == sum(len(images) for e in build().episodes for images in e.support.values())
+
+
+def test_what_was_not_measured_is_null_in_the_file(tmp_path: Path) -> None:
+    ladder = build()
+    unknown: dict[str, Any] = dict.fromkeys(("null_mean", "null_std", "null_p"), math.nan)
+    published = zip(ladder.levels, (None, 2.5, 3.0), strict=True)
+    levels = [replace(level, **unknown, published_shift=shift) for level, shift in published]
+    ladder = replace(ladder, levels=tuple(levels), statistics="images")
+    folder = save_ladder(ladder, tmp_path / "out")
+    text = (folder / "ladder.json").read_text()
+    entries = json.loads(text, parse_constant=pytest.fail)["levels"]  # NaN is no JSON
+    assert [entry["published_shift"] for entry in entries] == [None, 2.5, 3.0]
+    assert all(entry[key] is None for entry in entries for key in unknown)
+    assert load_ladder(folder) == ladder
+    save_ladder(ladder, folder)
+    assert (folder / "ladder.json").read_text() == text
+    known = replace(ladder, levels=tuple(replace(level, null_p=0.01) for level in levels))
+    assert [level.null_p for level in load_ladder(save_ladder(known, tmp_path / "known")).levels] == [0.01] * 3
+
+
+def test_ladders_of_earlier_versions_still_load(folder: Path) -> None:
+    def age(document: dict[str, Any]) -> None:
+        del document["statistics"]
+        for level in document["levels"]:
+            del level["null_p"], level["published_shift"]
+
+    edit(folder, age)
+    loaded = load_ladder(folder)
+    assert loaded.ladder_hash == build().ladder_hash
+    assert loaded.statistics == "class-means"
+    assert all(math.isnan(level.null_p) and level.published_shift is None for level in loaded.levels)
+
+
+def test_shifts_below_zero_are_valid(tmp_path: Path) -> None:
+    ladder = build()  # an unbiased distance of sides that do not differ is as often negative as positive
+    low, high = -0.25, -0.05
+    levels = [
+        replace(level, shift=low + (high - low) * scaled, shift_scaled=scaled)
+        for level, scaled in zip(ladder.levels, (0.0, 0.5, 1.0), strict=True)
+    ]
+    below = replace(ladder, levels=tuple(levels), distance="mmd")
+    assert load_ladder(save_ladder(below, tmp_path / "out")) == below
 
 
 def test_folder_file_and_bare_name_all_load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +147,7 @@ EDITS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["dataset"].update(hash="other"), "was edited"),
     (lambda d: d.update(ladder_hash="0" * 16), "was edited"),
     (lambda d: d["levels"][0].pop("null_mean"), "not a complete ladder"),
+    (lambda d: d["levels"][0].update(shift=None), "not a complete ladder"),
     (lambda d: d.pop("trace"), "not a complete ladder.*trace"),
     (lambda d: d.update(schema_version=99), "schema version 99, this oodml reads up to 1; upgrade"),
     (lambda d: d.update(kind="something"), "is not a ladder"),

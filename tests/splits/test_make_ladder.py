@@ -114,7 +114,7 @@ def test_null_shift_is_the_distance_of_random_sides() -> None:
 
 def test_removal_leaves_the_share_that_was_asked() -> None:
     means, names = example(60, 6)
-    sizes = {share: smallest(make_ladder(means, names, min_share=share)) for share in (0.6, 0.9, 1.0)}
+    sizes = {share: smallest(make_ladder(means, names, generator="removal", min_share=share)) for share in (0.6, 0.9, 1.0)}
     assert sizes[0.6] >= 18
     assert sizes[0.9] >= 27
     assert sizes[1.0] == 30
@@ -132,7 +132,7 @@ def test_defaults_for_a_hundred_classes_a_side_are_the_published_ones() -> None:
         (2, 15, 30),
         (2, 35, 5),
     ]
-    assert plan.null_draws == 100
+    assert plan.null_draws == 400
 
 
 @pytest.mark.parametrize("classes", [4, 5, 12, 40, 400, 10_000])
@@ -145,7 +145,7 @@ def test_default_iterations_never_swap_more_than_all_classes_but_for_the_rest(cl
 
 def test_the_smallest_input_works_and_says_what_it_lacks() -> None:
     means, names = example(8, 3)
-    ladder = make_ladder(means, names, levels=30)
+    ladder = make_ladder(means, names, levels=30, generator="removal")
     assert 2 <= len(ladder.levels) < 30
     assert any("30 levels were asked for" in note for note in ladder.generator["notes"])
     assert any("8 + 8 classes must stay" in note for note in ladder.generator["notes"])
@@ -168,7 +168,7 @@ def test_reference_is_measured_on_the_test_side_of_each_level() -> None:
 def test_progress_reports_every_stage() -> None:
     means, names = example(30)
     seen: list[tuple[str, int, int]] = []
-    ladder = make_ladder(means, names, levels=5, progress=lambda *step: seen.append(step))
+    ladder = make_ladder(means, names, levels=5, generator="removal", progress=lambda *step: seen.append(step))
     assert {stage for stage, _, _ in seen} == {"harder", "easier", "removal", "levels"}
     assert seen[-1] == ("levels", len(ladder.levels), len(ladder.levels))
     assert all(1 <= done <= total for _, done, total in seen)

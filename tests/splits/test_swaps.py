@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from oodml.splits import frechet_distance
-from oodml.splits.distances import ClassSpace
-from oodml.splits.swaps import State, Steps, Walk, pick_pairs, remove, swap
+from oodml.splits.space import ClassSpace
+from oodml.splits.exchanges import pick_pairs
+from oodml.splits.states import State
+from oodml.splits.swaps import Steps, Walk, remove, swap
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "swaps.json"
 Named = list[tuple[str, NDArray[np.float64]]]

@@ -1,0 +1,144 @@
+"""How hard a test side is for the untrained embedder, for any choice of test classes, from one pass over the images."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodml.errors import LadderError
+from oodml.splits.features import FeatureTable
+from oodml.splits.points import Rows
+
+BLOCK_VALUES = 2**23  # similarities held at a time: 32 MiB of float32
+
+
+class Difficulty:
+    """Recall@1 of any set of test classes.
+
+    An image is a hit unless another class of the set holds an image that is more similar to it than the most similar
+    one of its own class. Which classes do, its impostors, depends on the image alone: they are listed once, and the
+    recall of a set of classes is a product with this sparse table. Similarity is the cosine, ties go to the lower row,
+    images without another of their class are no queries: as in the metric recall_at_1.
+
+    Args:
+        images: Features of all images by class.
+
+    Raises:
+        LadderError: If an image has features of length 0, or no class has two images.
+    """
+
+    def __init__(self, images: FeatureTable) -> None:
+        self.counts = images.counts
+        self.owner = np.repeat(np.arange(len(images)), images.counts)
+        self.asks = np.repeat(images.counts > 1, images.counts)
+        if not self.asks.any():
+            raise LadderError("no class has two images, so there is no retrieval quality to hold constant")
+        self._unit = _unit_rows(images)
+        self._row = images.order
+        self._starts = images.starts
+
+    @cached_property
+    def impostors(self) -> Any:
+        """Sparse table (images, classes): 1 where a class holds an image nearer than the nearest own one."""
+        from scipy.sparse import csr_matrix, vstack
+
+        step = max(1, BLOCK_VALUES // len(self._unit))
+        parts = [csr_matrix(self._nearer(start, start + step)) for start in range(0, len(self._unit), step)]
+        return vstack(parts, format="csr", dtype=np.int32)
+
+    def _nearer(self, start: int, end: int) -> NDArray[np.bool_]:
+        """Classes with an image nearer than the nearest own one, for images of places start to end."""
+        similar = self._unit[start:end] @ self._unit.T
+        places = np.arange(start, start + len(similar))
+        own = self.owner[places, None] == self.owner[None]
+        own[np.arange(len(places)), places] = False
+        best = np.where(own, similar, -np.inf).max(axis=1, keepdims=True)
+        tied_own = np.where(own & (similar == best), self._row, np.iinfo(np.int64).max).min(axis=1, keepdims=True)
+        nearer = (similar > best) | ((similar == best) & (self._row < tied_own))
+        nearer[self.owner[places, None] == self.owner[None]] = False
+        found: NDArray[np.bool_] = np.logical_or.reduceat(nearer, self._starts[:-1], axis=1)
+        found[~self.asks[places]] = False
+        return found
+
+    def recall(self, test: Rows) -> float:
+        """Recall@1 among the images of the given classes; NaN if none of them has two images."""
+        chosen = self._chosen(test)
+        queries = chosen[self.owner] & self.asks
+        hits = queries & (self._against(chosen) == 0)
+        return float(hits.sum() / queries.sum()) if queries.any() else float("nan")
+
+    def after_exchange(self, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.float64]:
+        """About the recall@1 after each exchange: exact but for what the two classes do to each other.
+
+        Args:
+            test: Test classes.
+            leaving: Training classes that would become test classes, shape (p,).
+            arriving: Test classes that would train instead, shape (q,).
+
+        Returns:
+            Recalls, shape (p, q).
+        """
+        chosen = self._chosen(test)
+        against = self._against(chosen)
+        queries = chosen[self.owner] & self.asks
+        table = self.impostors.T
+        freed = table @ (queries & (against == 1)).astype(np.int32)  # hits if one class goes
+        blocked = table @ (queries & (against == 0)).astype(np.int32)  # misses if one class comes
+        classes = len(self.counts)
+        own_hits = np.bincount(self.owner[self.asks & (against == 0)], minlength=classes)
+        own_queries = np.bincount(self.owner[self.asks], minlength=classes)
+        hits = int((queries & (against == 0)).sum())
+        gained = hits + (own_hits - blocked)[leaving][:, None] + (freed - own_hits)[arriving]
+        asked = queries.sum() + own_queries[leaving][:, None] - own_queries[arriving]
+        recalls: NDArray[np.float64] = gained / np.maximum(asked, 1)
+        return recalls
+
+    def _chosen(self, classes: Rows) -> NDArray[np.bool_]:
+        chosen = np.zeros(len(self.counts), dtype=bool)
+        chosen[classes] = True
+        return chosen
+
+    def _against(self, chosen: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Impostor classes among the chosen, for every image."""
+        against: NDArray[np.int32] = self.impostors @ chosen.astype(np.int32)
+        return against
+
+
+class SameDifficulty:
+    """The condition of a search: the test side stays as hard as the default one.
+
+    Args:
+        difficulty: Of the dataset.
+        target: Recall@1 to hold.
+        tolerance: By how much it may differ.
+    """
+
+    def __init__(self, difficulty: Difficulty, target: float, tolerance: float) -> None:
+        self.difficulty, self.target, self.tolerance = difficulty, target, tolerance
+
+    def holds(self, train: Rows, test: Rows) -> bool:
+        """Whether the recall of the test side is within the tolerance."""
+        return abs(self.difficulty.recall(test) - self.target) <= self.tolerance
+
+    def allows(self, train: Rows, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.bool_]:
+        """Which exchanges probably keep it there."""
+        predicted = self.difficulty.after_exchange(test, leaving, arriving)
+        allowed: NDArray[np.bool_] = np.abs(predicted - self.target) <= self.tolerance
+        return allowed
+
+
+def _unit_rows(images: FeatureTable) -> NDArray[np.float32]:
+    """All rows by class, scaled to length 1."""
+    unit = np.empty((len(images.order), images.dimension), dtype=np.float32)
+    start = 0
+    for _, chunk in images.read(np.arange(len(images))):
+        rows = chunk + images.origin
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not lengths.all():
+            raise LadderError("an image has features of length 0 and no direction; leave it out")
+        unit[start : start + len(rows)] = rows / lengths
+        start += len(rows)
+    return unit

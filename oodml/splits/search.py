@@ -1,0 +1,214 @@
+"""Local search over divisions: exchanges that raise the shift, lower it, or bring it to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodml.splits.exchanges import Pair, exchange
+from oodml.splits.points import Points, Rows
+from oodml.splits.space import ClassSpace
+from oodml.splits.states import State
+
+MOST_CANDIDATES = 1000  # classes of a side that are considered at a time
+TRIES, LAST_TRIES = 48, 400  # exchanges that are measured in a step, and before a search gives up
+LARGE = 4000  # classes from which a measurement is dear, and fewer are made
+STEPS = 400
+CLOSE = 1e-3  # of the reached range: how near to a target is near enough
+
+
+class Limit(Protocol):
+    """A condition that every division of a search has to meet."""
+
+    def holds(self, train: Rows, test: Rows) -> bool:
+        """Whether a division meets it."""
+
+    def allows(self, train: Rows, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.bool_]:
+        """Which exchanges probably keep it, shape (leaving, arriving); cheap."""
+
+
+class NoLimit:
+    """Every division will do."""
+
+    def holds(self, train: Rows, test: Rows) -> bool:
+        """Always."""
+        return True
+
+    def allows(self, train: Rows, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.bool_]:
+        """All of them."""
+        return np.ones((len(leaving), len(arriving)), dtype=bool)
+
+
+def gap_change(space: ClassSpace, train: Rows, test: Rows, leaving: Rows, arriving: Rows) -> Points:
+    """Change of the squared distance between the means of the two sides for every exchange, exact.
+
+    It is the part of every measure of shift that an exchange moves most, and costs one product: it ranks the
+    candidates of which the best are then measured.
+
+    Args:
+        space: The class means.
+        train: Training classes, shape (n,).
+        test: Test classes, shape (m,).
+        leaving: Training classes that may leave, shape (p,).
+        arriving: Test classes that may take their place, shape (q,).
+
+    Returns:
+        Changes in squared feature units, shape (p, q).
+    """
+    gap = space.points[train].mean(axis=0) - space.points[test].mean(axis=0)
+    step = 1 / len(train) + 1 / len(test)
+    p, s = space.points[leaving], space.points[arriving]
+    moved = space.squares[leaving][:, None] + space.squares[arriving] - 2 * p @ s.T
+    change: Points = 2 * step * (s @ gap - (p @ gap)[:, None]) + step**2 * moved
+    return change
+
+
+@dataclass
+class Search:
+    """Divisions visited from a default one.
+
+    Attributes:
+        space: The class means and their meter.
+        start: The default division.
+        name: First word of the origins, "search" or "matched".
+        limit: What every division has to meet.
+        tick: Called after every step.
+        visited: All divisions that were kept, in order, `start` not among them.
+    """
+
+    space: ClassSpace
+    start: State
+    name: str = "search"
+    limit: Limit = field(default_factory=NoLimit)
+    tick: Callable[[], None] = lambda: None
+    visited: list[State] = field(default_factory=list)
+
+    def climb(self, start: State, *, harder: bool = True) -> State:
+        """Exchanges classes while that raises the shift (harder) or lowers it; large steps first.
+
+        Every step measures the exchanges that move the means most and takes the best; the search ends at a division
+        that none of the 400 most promising exchanges improves (16 where there are thousands of classes).
+
+        Returns:
+            The last division.
+        """
+        sign = 1.0 if harder else -1.0
+        train, test, shift = self.space.rows(start.train), self.space.rows(start.test), start.shift
+        batch, state = max(1, min(len(train), len(test)) // 6), start
+        for _ in range(STEPS):
+            leaving, arriving, change = self._candidates(train, test)
+            change = np.where(self.limit.allows(train, test, leaving, arriving), sign * change, -np.inf)
+            found = None
+            pairs = [(int(leaving[i]), int(arriving[j])) for i, j in _best_matching(change, batch) if batch > 1]
+            while found is None and batch > 1 and pairs:
+                found = self._better(train, test, [pairs[:batch]], sign, shift)
+                batch = batch if found else batch // 2
+            found = found or self._best_single(train, test, leaving, arriving, change, sign, shift)
+            if found is None:
+                break
+            train, test, shift = found
+            state = self._keep(train, test, shift)
+        return state
+
+    def approach(self, start: State, target: float, close: float) -> State:
+        """Exchanges classes until the shift lies within `close` of a target, or no exchange brings it nearer."""
+        train, test, shift = self.space.rows(start.train), self.space.rows(start.test), start.shift
+        slope, state = 1.5, start  # of the shift over the gap: an exchange moves the covariances as well
+        for _ in range(STEPS):
+            if abs(shift - target) <= close:
+                break
+            leaving, arriving, change = self._candidates(train, test)
+            miss = np.abs(shift + slope * change - target)
+            miss[~self.limit.allows(train, test, leaving, arriving)] = np.inf
+            found = None
+            for pair in _top(-miss, TRIES // 3):
+                sides = exchange(train, test, [(int(leaving[pair[0]]), int(arriving[pair[1]]))])
+                value = self.space.shift(*sides)
+                if change[pair]:
+                    slope = 0.9 * slope + 0.1 * float(np.clip((value - shift) / change[pair], 0.5, 4.0))
+                best = found[2] if found else shift
+                if abs(value - target) < abs(best - target) and self.limit.holds(*sides):
+                    found = (*sides, value)
+            if found is None:
+                break
+            train, test, shift = found
+            state = self._keep(train, test, shift, count=False)
+        if state is not start:
+            self.visited.append(state)
+        return state
+
+    def add(self, state: State) -> None:
+        """Counts a division that was found elsewhere as visited."""
+        self._keep(self.space.rows(state.train), self.space.rows(state.test), state.shift)
+
+    def _candidates(self, train: Rows, test: Rows) -> tuple[Rows, Rows, Points]:
+        """Classes that may leave and arrive, those that lean most to either side, and the change of each exchange."""
+        gap = self.space.points[train].mean(axis=0) - self.space.points[test].mean(axis=0)
+        leaving, arriving = (_extremes(side, self.space.points[side] @ gap) for side in (train, test))
+        return leaving, arriving, gap_change(self.space, train, test, leaving, arriving)
+
+    def _best_single(
+        self, train: Rows, test: Rows, leaving: Rows, arriving: Rows, change: Points, sign: float, shift: float
+    ) -> tuple[Rows, Rows, float] | None:
+        last = LAST_TRIES if len(self.space) < LARGE else 16
+        ranked = [[(int(leaving[i]), int(arriving[j]))] for i, j in _top(change, last)]
+        first = min(TRIES, last)
+        return self._better(train, test, ranked[:first], sign, shift) or self._better(
+            train, test, ranked[first:], sign, shift
+        )
+
+    def _better(
+        self, train: Rows, test: Rows, moves: list[list[Pair]], sign: float, shift: float
+    ) -> tuple[Rows, Rows, float] | None:
+        """The best of some moves, if it improves the shift."""
+        found = None
+        for pairs in moves:
+            sides = exchange(train, test, pairs)
+            value = self.space.shift(*sides)
+            best = found[2] if found else shift
+            if sign * (value - best) > 1e-9 * abs(best) and self.limit.holds(*sides):
+                found = (*sides, value)
+        return found
+
+    def _keep(self, train: Rows, test: Rows, shift: float, count: bool = True) -> State:
+        names = self.space.names_of(train), self.space.names_of(test)
+        exchanged = len(set(names[0]).difference(self.start.train))
+        sign = "+" if shift >= self.start.shift else "-"
+        state = State(f"{self.name} {sign}{exchanged}", *names, shift)
+        if count:
+            self.visited.append(state)
+            self.tick()
+        return state
+
+
+def _extremes(side: Rows, lean: Points) -> Rows:
+    if len(side) <= MOST_CANDIDATES:
+        return side
+    order = np.argsort(lean, kind="stable")
+    half = MOST_CANDIDATES // 2
+    return np.sort(side[np.concatenate([order[:half], order[-half:]])])
+
+
+def _top(values: Points, count: int) -> list[tuple[int, int]]:
+    """Places of the largest finite values, first the largest."""
+    flat = values.ravel()
+    count = min(count, int(np.isfinite(flat).sum()))
+    if count == 0:
+        return []
+    chosen = np.argpartition(-flat, count - 1)[:count]
+    chosen = chosen[np.lexsort((chosen, -flat[chosen]))]
+    return [divmod(int(place), values.shape[1]) for place in chosen]
+
+
+def _best_matching(change: Points, count: int) -> list[tuple[int, int]]:
+    """Pairs without a common class whose changes add up to most, the best `count` of them that are allowed."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(np.where(np.isfinite(change), change, -1e12), maximize=True)
+    gains = change[rows, columns]
+    order = np.argsort(-gains, kind="stable")[:count]
+    return [(int(rows[k]), int(columns[k])) for k in order if np.isfinite(gains[k])]
