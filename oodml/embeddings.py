@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from oodml.networks import NetworkConfig, identity
 from oodml.presets import CROP_FROM
 from oodml.records import content_hash
 
+CHUNK = 4096
 VERSION = 1  # Raise it when unchanged arguments would give other features.
 EMBEDDER = "resnet50.tv_in1k"
 """The study's network for photographs."""
@@ -93,7 +93,8 @@ def extract(
         packed: The dataset's images if they are packed already with these settings.
 
     Returns:
-        Features, shape (n, f), in the order of the dataset's rows.
+        Features, shape (n, f), in the order of the dataset's rows: a read-only view of the cached file, of which only
+        what is used is in memory.
 
     Raises:
         UsageError: If network and dataset do not go together.
@@ -116,9 +117,10 @@ def extract(
     packed = packed or pack(dataset, settings, cache=cache)
     if packed.settings != settings or len(packed) != len(dataset):
         raise ValueError(f"{len(packed)} images as {packed.settings}, wanted {len(dataset)} as {settings}")
-    features = _compute(dataset, config, packed, device, batch_size, progress)
-    _write(file, dataset, features)
-    return features
+    _write(file, dataset, _compute(dataset, config, packed, device, batch_size, progress))
+    written = _read(file, dataset)
+    assert written is not None
+    return written
 
 
 def _finite_vectors(dataset: Dataset, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -146,19 +148,20 @@ def _compute(
     device: str,
     batch_size: int,
     progress: Progress | None,
-) -> NDArray[np.float32]:
+) -> Iterator[NDArray[np.float32]]:
+    """Features of all rows in blocks."""
     if config.name == "pixels":
-        return pixel_components(_pixels(packed, progress))
+        yield pixel_components(_pixels(packed, progress))
+        return
     backbone = build_backbone(config, image_size=packed.settings.size).eval().to(device)
     backbone = backbone.to(memory_format=torch.channels_last)
-    features = np.empty((len(dataset), backbone.num_features), np.float32)
     for start in range(0, len(dataset), batch_size):
         rows = np.arange(start, min(start + batch_size, len(dataset)))
         with torch.inference_mode():
             images = normalise(packed.test_batch(rows).to(device), backbone.mean, backbone.std)
             pooled = backbone(images.contiguous(memory_format=torch.channels_last)).pooled
-            features[rows] = pooled.float().cpu().numpy()
-        bad = _first_not_finite(features[rows])
+            features = pooled.float().cpu().numpy()
+        bad = _first_not_finite(features)
         if bad is not None:
             raise WeightsError(
                 f"{config.name} gives features that are not finite for the image "
@@ -166,7 +169,7 @@ def _compute(
             )
         if progress:
             progress(int(rows[-1]) + 1, len(dataset))
-    return features
+        yield features
 
 
 def _first_not_finite(rows: NDArray[np.float32]) -> int | None:
@@ -177,31 +180,43 @@ def _first_not_finite(rows: NDArray[np.float32]) -> int | None:
 def _cache_file(cache: Path, dataset: Dataset, config: NetworkConfig, settings: ImageSettings) -> Path:
     parts = [VERSION, dataset.content_hash, identity(config), [settings.size, settings.resize, settings.fit]]
     name = re.sub(r"[^\w.-]+", "_", f"{dataset.name}-{config.name}")
-    return cache / "embeddings" / f"{name}-{content_hash(parts)}.npz"
+    return cache / "embeddings" / f"{name}-{content_hash(parts)}.npy"
+
+
+def _ids_file(file: Path) -> Path:
+    return file.with_suffix(".ids.npy")
 
 
 def _read(file: Path, dataset: Dataset) -> NDArray[np.float32] | None:
-    """Cached features in the order of the dataset's rows; None if the file is missing or damaged."""
+    """Cached features in the order of the dataset's rows; None if a file is missing or damaged."""
     try:
-        with np.load(file) as arrays:
-            features, ids = arrays["embeddings"], arrays["ids"].tolist()
-    except FileNotFoundError:
+        features, ids = np.load(file, mmap_mode="r"), np.load(_ids_file(file)).tolist()
+    except (OSError, ValueError, EOFError):
+        return None  # missing, or half a file from a crash or a full disk: it is made anew
+    if features.ndim != 2 or len(features) != len(ids):
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None  # half a file from a crash or a full disk: it is made anew
+    if ids == list(dataset.image_ids):
+        return np.asarray(features)
     position = {name: row for row, name in enumerate(ids)}
     rows = [position.get(name, -1) for name in dataset.image_ids]
-    if features.ndim != 2 or len(features) != len(rows) or min(rows) < 0:
+    if len(ids) != len(rows) or min(rows) < 0:
         return None
     ordered: NDArray[np.float32] = features[rows]
     return ordered
 
 
-def _write(file: Path, dataset: Dataset, features: NDArray[np.float32]) -> None:
-    ids, names = np.array(dataset.image_ids), np.array(dataset.class_names)
+def _write(file: Path, dataset: Dataset, blocks: Iterator[NDArray[np.float32]]) -> None:
+    """Writes blocks of features one after the other, so that they never are in memory together; the ids first."""
     try:
+        with store.atomic(_ids_file(file)) as temporary, temporary.open("wb") as stream:
+            np.save(stream, np.array(dataset.image_ids))
         with store.atomic(file) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, embeddings=features, labels=dataset.labels, ids=ids, class_names=names)
+            for number, block in enumerate(blocks):
+                if number == 0:
+                    shape = (len(dataset), block.shape[1])
+                    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(np.ascontiguousarray(block, dtype="<f4").data)
     except StorageError as error:
         raise StorageError(f"{error} (the embedding cache; the variable OODML_CACHE moves it)") from error
 
@@ -230,7 +245,10 @@ def class_means(
     counts = np.bincount(labels, minlength=num_classes)
     if len(counts) != num_classes or counts.min() == 0:
         raise DatasetError(f"expected rows of each of {num_classes} classes, but class {counts.argmin()} has none")
-    order = np.argsort(labels, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    sums: NDArray[np.float64] = np.add.reduceat(features[order], starts, axis=0, dtype=np.float64)
+    sums = np.zeros((num_classes, features.shape[1]))
+    for start in range(0, len(features), CHUNK):  # a part at a time: features may be a file larger than memory
+        part = labels[start : start + CHUNK]
+        order = np.argsort(part, kind="stable")
+        first = np.flatnonzero(np.diff(part[order], prepend=-1))
+        sums[part[order[first]]] += np.add.reduceat(features[start + order], first, axis=0, dtype=np.float64)
     return sums / counts[:, None]

@@ -60,7 +60,7 @@ class VectorSource:
     """Ready-made vectors, as they are, in training and in testing."""
 
     def __init__(self, vectors: NDArray[np.float32], device: torch.device) -> None:
-        self.vectors = torch.from_numpy(np.ascontiguousarray(vectors)).to(device)
+        self.vectors = torch.from_numpy(np.array(vectors, dtype=np.float32)).to(device)  # a cached file is read-only
 
     def train_inputs(self, rows: NDArray[np.int64], generator: torch.Generator) -> Tensor:
         """Vectors, shape (b, d)."""

@@ -82,7 +82,7 @@ def test_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_cache_follows_content_network_and_settings(tmp_path: Path) -> None:
     def files() -> int:
-        return len(list((tmp_path / "embeddings").glob("*.npz")))
+        return len(list((tmp_path / "embeddings").glob("*.ids.npy")))
 
     extract(pictures(), NETWORK, SETTINGS, cache=tmp_path)
     assert files() == 1
@@ -95,7 +95,7 @@ def test_cache_follows_content_network_and_settings(tmp_path: Path) -> None:
 def test_default_cache_is_the_shared_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OODML_CACHE", str(tmp_path / "elsewhere"))
     extract(pictures(), NETWORK, SETTINGS)
-    assert len(list((tmp_path / "elsewhere" / "embeddings").glob("noise-test_resnet-*.npz"))) == 1
+    assert len(list((tmp_path / "elsewhere" / "embeddings").glob("noise-test_resnet-*.ids.npy"))) == 1
 
 
 def test_cached_rows_follow_the_order_of_the_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,25 +107,31 @@ def test_cached_rows_follow_the_order_of_the_dataset(tmp_path: Path, monkeypatch
     np.testing.assert_array_equal(extract(turned, NETWORK, SETTINGS, cache=tmp_path), first[::-1])
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
-def test_truncated_cache_is_rebuilt(kept: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.3, 0.9])
+@pytest.mark.parametrize("ending", ["features", "ids"])
+def test_truncated_cache_is_rebuilt(kept: float, ending: str, tmp_path: Path) -> None:
     dataset = pictures()
-    first = extract(dataset, NETWORK, SETTINGS, cache=tmp_path)
-    (file,) = (tmp_path / "embeddings").iterdir()
+    first = np.array(extract(dataset, NETWORK, SETTINGS, cache=tmp_path))
+    features, ids = sorted((tmp_path / "embeddings").iterdir(), key=lambda file: file.name.endswith(".ids.npy"))
+    file = ids if ending == "ids" else features
     whole = file.read_bytes()
     file.write_bytes(whole[: int(kept * len(whole))])
     np.testing.assert_array_equal(extract(dataset, NETWORK, SETTINGS, cache=tmp_path), first)
     assert file.stat().st_size == len(whole)
 
 
-def test_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
-    dataset = pictures()
-    first = extract(dataset, NETWORK, SETTINGS, cache=tmp_path)
-    (file,) = (tmp_path / "embeddings").iterdir()
-    content = bytearray(file.read_bytes())
-    content[2000] ^= 255
-    file.write_bytes(content)
-    np.testing.assert_array_equal(extract(dataset, NETWORK, SETTINGS, cache=tmp_path), first)
+def test_features_are_a_view_of_the_cached_file_and_not_in_memory(tmp_path: Path) -> None:
+    found = extract(pictures(), NETWORK, SETTINGS, cache=tmp_path)
+    assert isinstance(found.base, np.memmap) and not found.flags.writeable
+
+
+@pytest.mark.parametrize("rows", [1, 7, 5000, 9000])
+def test_class_means_of_any_number_of_parts_are_those_of_the_whole(rows: int) -> None:
+    generator = np.random.default_rng(rows)
+    labels = np.concatenate([np.arange(min(rows, 5)), generator.integers(0, min(rows, 5), max(0, rows - 5))])
+    values = generator.normal(size=(rows, 3)).astype(np.float32)
+    expected = [values[labels == label].mean(axis=0, dtype=np.float64) for label in range(min(rows, 5))]
+    np.testing.assert_allclose(embeddings.class_means(values, labels, min(rows, 5)), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_unwritable_cache_says_how_to_move_it(tmp_path: Path) -> None:

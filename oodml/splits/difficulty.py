@@ -13,6 +13,7 @@ from oodml.splits.features import FeatureTable
 from oodml.splits.points import Rows
 
 BLOCK_VALUES = 2**23  # similarities held at a time: 32 MiB of float32
+FEW = 16  # exchanged classes up to which counts are updated
 
 
 class Difficulty:
@@ -39,6 +40,7 @@ class Difficulty:
         self._unit = _unit_rows(images)
         self._row = images.order
         self._starts = images.starts
+        self._base = np.zeros(len(images), dtype=bool), np.zeros(len(self._unit), dtype=np.int32)
 
     @cached_property
     def impostors(self) -> Any:
@@ -83,6 +85,7 @@ class Difficulty:
         """
         chosen = self._chosen(test)
         against = self._against(chosen)
+        self._base = chosen, against
         queries = chosen[self.owner] & self.asks
         table = self.impostors.T
         freed = table @ (queries & (against == 1)).astype(np.int32)  # hits if one class goes
@@ -102,9 +105,22 @@ class Difficulty:
         return chosen
 
     def _against(self, chosen: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """Impostor classes among the chosen, for every image."""
-        against: NDArray[np.int32] = self.impostors @ chosen.astype(np.int32)
+        """Impostor classes among the chosen, for every image; a few exchanges only change what they touch."""
+        base, known = self._base
+        moved = np.flatnonzero(base ^ chosen)
+        if len(moved) > FEW:
+            counted: NDArray[np.int32] = self.impostors @ chosen.astype(np.int32)
+            return counted
+        against = known.copy()
+        columns = self._by_class
+        for number in moved:
+            against[columns.indices[columns.indptr[number] : columns.indptr[number + 1]]] += 1 if chosen[number] else -1
         return against
+
+    @cached_property
+    def _by_class(self) -> Any:
+        """The table of impostors by class."""
+        return self.impostors.tocsc()
 
 
 class SameDifficulty:
@@ -123,10 +139,11 @@ class SameDifficulty:
         """Whether the recall of the test side is within the tolerance."""
         return abs(self.difficulty.recall(test) - self.target) <= self.tolerance
 
-    def allows(self, train: Rows, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.bool_]:
-        """Which exchanges probably keep it there."""
-        predicted = self.difficulty.after_exchange(test, leaving, arriving)
-        allowed: NDArray[np.bool_] = np.abs(predicted - self.target) <= self.tolerance
+    def allows(self, test: Rows, leaving: Rows, arriving: Rows, times: int) -> NDArray[np.bool_]:
+        """Which exchanges probably keep it there, also if `times` like them are made at once."""
+        now = self.difficulty.recall(test)
+        change = self.difficulty.after_exchange(test, leaving, arriving) - now
+        allowed: NDArray[np.bool_] = np.abs(now + times * change - self.target) <= self.tolerance
         return allowed
 
 

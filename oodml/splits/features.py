@@ -49,8 +49,8 @@ class FeatureTable:
         """
         if features.ndim != 2 or labels.shape != features.shape[:1]:
             raise LadderError(f"features {features.shape} and labels {labels.shape} should be (n, d) and (n,)")
-        counts = np.bincount(labels, minlength=len(class_names))
-        if len(counts) > len(class_names) or counts.min(initial=1) == 0:
+        known = labels.min(initial=0) >= 0 and labels.max(initial=0) < len(class_names)
+        if not known or len(np.unique(labels)) < len(class_names):
             raise LadderError(f"features need a row of each of the {len(class_names)} classes and of no other")
         place = np.empty(len(class_names), dtype=np.int64)
         place[sorted(range(len(class_names)), key=class_names.__getitem__)] = np.arange(len(class_names))

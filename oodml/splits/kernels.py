@@ -91,13 +91,17 @@ def mmd(x: ArrayLike, y: ArrayLike, bandwidth: float | None = None) -> float:
 
 
 def median_distance(rows: Points) -> float:
-    """Median Euclidean distance of different rows, of an evenly spaced 2000 of them if there are more; 1 if it is 0."""
+    """Median Euclidean distance of different rows, of an evenly spaced 2000 of them if there are more.
+
+    1 if it is 0: where most rows are equal, rounding alone would set the width.
+    """
     if len(rows) > SAMPLE:
         rows = rows[np.linspace(0, len(rows) - 1, SAMPLE).round().astype(np.int64)]
     squares = np.einsum("ij,ij->i", rows, rows)
     squared = squares[:, None] + squares - 2.0 * rows @ rows.T
     middle = float(np.median(squared[np.triu_indices(len(rows), 1)]))
-    return float(np.sqrt(middle)) if middle > 0 else 1.0
+    rounding = 4 * rows.shape[1] * np.finfo(np.float64).eps * float(squares.max())
+    return float(np.sqrt(middle)) if middle > rounding else 1.0
 
 
 def blocks(x: Points, y: Points, kernel: Kernel) -> Iterator[tuple[int, int, Points]]:

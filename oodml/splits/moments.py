@@ -44,9 +44,15 @@ class Moments:
         Raises:
             LadderError: If the rows are not a matrix of finite numbers.
         """
-        matrix = np.asarray(rows, dtype=np.float64)
-        if matrix.ndim != 2 or 0 in matrix.shape or not np.isfinite(matrix).all():
-            raise LadderError(f"moments need rows of finite numbers, shape (n, d), got shape {matrix.shape}")
+        try:
+            matrix = np.asarray(rows, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise LadderError(f"moments need rows of numbers, shape (n, d): {error}") from error
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            raise LadderError(f"moments need rows of numbers, shape (n, d), got shape {matrix.shape}")
+        bad = np.count_nonzero(~np.isfinite(matrix).all(axis=1))
+        if bad:
+            raise LadderError(f"moments need finite numbers; {bad} of {len(matrix)} rows hold NaN or infinity")
         mean = matrix.mean(axis=0)
         centred = matrix - mean
         return cls(len(matrix), mean, centred.T @ centred)

@@ -34,7 +34,7 @@ _ORIGIN = "published "
 def ladder_from_published(published: PublishedSplits, view: DatasetView, *, name: str) -> Ladder:
     """Turns published splits into a ladder of the dataset at hand.
 
-    A level's training classes are `split_train` followed by `split_val`, its shift is the published one.
+    A level's training classes keep the order of `train`, its shift is the published one.
     Episodes of whole classes (SOP) are left out and noted in `generator["notes"]`.
 
     Args:
@@ -127,7 +127,7 @@ def _level(index: int, entry: Entry, entries: Sequence[Entry], view: DatasetView
         null_mean=math.nan,
         null_std=math.nan,
         reference={},
-        train=(*rest, *val),
+        train=train,
         test=test,
         val=val,
         origin=f"{_ORIGIN}{entry.number}",

@@ -27,8 +27,8 @@ class Limit(Protocol):
     def holds(self, train: Rows, test: Rows) -> bool:
         """Whether a division meets it."""
 
-    def allows(self, train: Rows, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.bool_]:
-        """Which exchanges probably keep it, shape (leaving, arriving); cheap."""
+    def allows(self, test: Rows, leaving: Rows, arriving: Rows, times: int) -> NDArray[np.bool_]:
+        """Which exchanges probably keep it, also if `times` like them are made at once, shape (leaving, arriving)."""
 
 
 class NoLimit:
@@ -38,7 +38,7 @@ class NoLimit:
         """Always."""
         return True
 
-    def allows(self, train: Rows, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.bool_]:
+    def allows(self, test: Rows, leaving: Rows, arriving: Rows, times: int) -> NDArray[np.bool_]:
         """All of them."""
         return np.ones((len(leaving), len(arriving)), dtype=bool)
 
@@ -98,16 +98,20 @@ class Search:
         """
         sign = 1.0 if harder else -1.0
         train, test, shift = self.space.rows(start.train), self.space.rows(start.test), start.shift
-        batch, state = max(1, min(len(train), len(test)) // 6), start
+        state, most = start, max(1, min(len(train), len(test)) // 6)
+        batch = most
         for _ in range(STEPS):
             leaving, arriving, change = self._candidates(train, test)
-            change = np.where(self.limit.allows(train, test, leaving, arriving), sign * change, -np.inf)
             found = None
-            pairs = [(int(leaving[i]), int(arriving[j])) for i, j in _best_matching(change, batch) if batch > 1]
-            while found is None and batch > 1 and pairs:
-                found = self._better(train, test, [pairs[:batch]], sign, shift)
+            while found is None and batch > 1:
+                allowed = self._allowed(sign * change, test, leaving, arriving, batch)
+                pairs = [(int(leaving[i]), int(arriving[j])) for i, j in _disjoint(allowed, batch)]
+                found = self._better(train, test, [pairs], sign, shift) if pairs else None
                 batch = batch if found else batch // 2
-            found = found or self._best_single(train, test, leaving, arriving, change, sign, shift)
+            if found is None:
+                allowed = self._allowed(sign * change, test, leaving, arriving, 1)
+                found = self._best_single(train, test, leaving, arriving, allowed, sign, shift)
+            batch = min(2 * batch, most)
             if found is None:
                 break
             train, test, shift = found
@@ -123,7 +127,7 @@ class Search:
                 break
             leaving, arriving, change = self._candidates(train, test)
             miss = np.abs(shift + slope * change - target)
-            miss[~self.limit.allows(train, test, leaving, arriving)] = np.inf
+            miss[~self.limit.allows(test, leaving, arriving, 1)] = np.inf
             found = None
             for pair in _top(-miss, TRIES // 3):
                 sides = exchange(train, test, [(int(leaving[pair[0]]), int(arriving[pair[1]]))])
@@ -144,6 +148,9 @@ class Search:
     def add(self, state: State) -> None:
         """Counts a division that was found elsewhere as visited."""
         self._keep(self.space.rows(state.train), self.space.rows(state.test), state.shift)
+
+    def _allowed(self, gain: Points, test: Rows, leaving: Rows, arriving: Rows, times: int) -> Points:
+        return np.where(self.limit.allows(test, leaving, arriving, times), gain, -np.inf)
 
     def _candidates(self, train: Rows, test: Rows) -> tuple[Rows, Rows, Points]:
         """Classes that may leave and arrive, those that lean most to either side, and the change of each exchange."""
@@ -204,11 +211,13 @@ def _top(values: Points, count: int) -> list[tuple[int, int]]:
     return [divmod(int(place), values.shape[1]) for place in chosen]
 
 
-def _best_matching(change: Points, count: int) -> list[tuple[int, int]]:
-    """Pairs without a common class whose changes add up to most, the best `count` of them that are allowed."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(np.where(np.isfinite(change), change, -1e12), maximize=True)
-    gains = change[rows, columns]
-    order = np.argsort(-gains, kind="stable")[:count]
-    return [(int(rows[k]), int(columns[k])) for k in order if np.isfinite(gains[k])]
+def _disjoint(gain: Points, count: int) -> list[tuple[int, int]]:
+    """Up to `count` pairs without a common class: the rows of the largest gains, each with its best free column."""
+    gain = gain.copy()
+    pairs = []
+    for row in np.argsort(-gain.max(axis=1), kind="stable")[:count]:
+        column = int(np.argmax(gain[row]))
+        if gain[row, column] > -np.inf:
+            pairs.append((int(row), column))
+            gain[:, column] = -np.inf
+    return pairs

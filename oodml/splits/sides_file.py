@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -41,13 +42,13 @@ def _from_json(path: Path, text: str) -> Sides:
 
 
 def _from_csv(path: Path, text: str) -> Sides:
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     if not {"class", "side"} <= set(reader.fieldnames or ()):
         raise LadderError(f"{path} lacks the columns class and side; give {FORMS}")
     sides: dict[str, list[str]] = {"train": [], "test": []}
-    for line, row in enumerate(reader, start=2):
+    for row in reader:
         side = (row["side"] or "").strip()
         if side not in sides:
-            raise LadderError(f"{path} line {line}: side is {side!r}, not train or test")
+            raise LadderError(f"{path} line {reader.line_num}: side is {side!r}, not train or test")
         sides[side].append((row["class"] or "").strip())
     return sides["train"], sides["test"]

@@ -39,10 +39,8 @@ def superclass(task: Task) -> Course:
         for start in starts:
             walk.climb(start, 1.0)
             walk.climb(start, -1.0)
-    visited = [
-        walk.state(starts[0], "default"),
-        *(walk.state(trains) for trains in walk.spread() if trains != starts[0]),
-    ]
+    others = [trains for trains in walk.spread() if trains != starts[0]]
+    visited = [walk.state(starts[0], "default"), *map(walk.state, others)]
     kept = task.choose(visited)
     return Course([state for state in visited if state in kept or state.origin == "default"], kept)
 
@@ -105,7 +103,7 @@ class _Walk:
         ranked = sorted(self.known, key=lambda trains: (self.known[trains], trains))
         shifts = np.array([self.known[trains] for trains in ranked])
         grid = np.linspace(shifts[0], shifts[-1], SPREAD)
-        return [ranked[place] for place in np.unique(np.abs(shifts[:, None] - grid).argmin(axis=0))]
+        return [ranked[place] for place in np.unique(np.searchsorted(shifts, grid).clip(max=len(ranked) - 1))]
 
     def climb(self, trains: Assignment, sign: float) -> None:
         """The best move again and again, while one raises (1) or lowers (-1) the shift."""

@@ -29,6 +29,7 @@ def threads_for(size: int) -> Iterator[None]:
 
 @cache
 def _controller() -> Any:
+    import scipy.linalg  # noqa: F401 - it brings a BLAS of its own, which can be limited only once it is loaded
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
