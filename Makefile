@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format clean browser
+.PHONY: help install demo test test-slow lint bench format clean browser
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,10 @@ lint: $(VENV)/.installed-test  ## ruff (check and format) and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+
+bench: install  ## Speed and memory of the split generator, minutes
+	$(BIN)/python benchmarks/split_generator.py
+	$(BIN)/python benchmarks/split_scaling.py
 
 format: $(VENV)/.installed-test  ## Format and fix what ruff can
 	$(BIN)/ruff check --fix .

@@ -15,40 +15,57 @@ if TYPE_CHECKING:
     from oodml.evaluation import evaluate_embeddings
     from oodml.records import Episode, Ladder, Level, RunSpec
     from oodml.results import read_leaderboard, read_runs
-    from oodml.splits import frechet_distance, load_ladder, make_ladder, save_ladder
+    from oodml.splits import (
+        Moments,
+        frechet_distance,
+        kid,
+        load_ladder,
+        make_ladder,
+        mmd,
+        save_ladder,
+        sliced_wasserstein,
+    )
     from oodml.sweep import run_sweep
 
 _EXPORTS = {
     "Episode": "oodml.records",
     "Ladder": "oodml.records",
     "Level": "oodml.records",
+    "Moments": "oodml.splits",
     "RunSpec": "oodml.records",
     "evaluate_embeddings": "oodml.evaluation",
     "frechet_distance": "oodml.splits",
+    "kid": "oodml.splits",
     "load_dataset": "oodml.datasets",
     "load_ladder": "oodml.splits",
     "make_ladder": "oodml.splits",
+    "mmd": "oodml.splits",
     "read_leaderboard": "oodml.results",
     "read_runs": "oodml.results",
     "run_sweep": "oodml.sweep",
     "save_ladder": "oodml.splits",
+    "sliced_wasserstein": "oodml.splits",
 }
 
 __all__ = [
     "Episode",
     "Ladder",
     "Level",
+    "Moments",
     "RunSpec",
     "__version__",
     "evaluate_embeddings",
     "frechet_distance",
+    "kid",
     "load_dataset",
     "load_ladder",
     "make_ladder",
+    "mmd",
     "read_leaderboard",
     "read_runs",
     "run_sweep",
     "save_ladder",
+    "sliced_wasserstein",
 ]
 
 

@@ -81,31 +81,39 @@ def make_splits(
     force: arg.Force = False,
 ) -> None:
     """Divide the classes of a dataset into train and test at rising distance."""
-    given = dict(locals())
+    ladder = _make(dict(locals()))
+    _save_and_show(ladder, out or Path("splits") / ladder.name, force)
+
+
+def _make(given: dict[str, Any]) -> Ladder:
     from oodml.commands.embedder_flags import embedder_options
     from oodml.console import bars
     from oodml.datasets import load_dataset
     from oodml.make_splits import ladder_from_dataset
 
-    options = parse_pairs(dataset_args, "--dataset-args")
-    data = load_dataset(dataset, options=options, superclasses=superclasses, root=root, download=download)
+    options = parse_pairs(given["dataset_args"], "--dataset-args")
+    where = {name: given[name] for name in ("superclasses", "root", "download")}
+    data = load_dataset(given["dataset"], options=options, **where)
     with bars() as bar:
-        ladder = ladder_from_dataset(
+        return ladder_from_dataset(
             data,
-            dataset,
-            name=out.name if out else None,
+            given["dataset"],
+            name=given["out"].name if given["out"] else None,
             dataset_options=options,
             embedder=embedder_options(given),
-            skip_bad_images=skip_bad_images,
+            skip_bad_images=given["skip_bad_images"],
             progress=bar,
             **_generator(given),
         )
-    _save_and_show(ladder, out or Path("splits") / ladder.name, force)
 
 
 def _generator(given: dict[str, Any]) -> dict[str, Any]:
+    from oodml.splits.generators import check_generator
+    from oodml.splits.measures import check_measure
     from oodml.splits.sides_file import read_sides
 
+    check_generator(given["generator"])  # before the images are embedded, which can take minutes
+    check_measure(given["measure"], given["statistics"])
     values = {name: given[name] for name in _PASSED_ON}
     if given["initial"] in ("sorted", "random"):
         values["initial"] = given["initial"]

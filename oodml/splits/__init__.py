@@ -8,15 +8,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from oodml.splits.files import load_ladder, save_ladder
     from oodml.splits.frechet import frechet_distance
+    from oodml.splits.kernels import kid, mmd
     from oodml.splits.ladder import make_ladder
+    from oodml.splits.moments import Moments
+    from oodml.splits.sliced import sliced_wasserstein
 
-__all__ = ["frechet_distance", "load_ladder", "make_ladder", "save_ladder"]
+__all__ = [
+    "Moments",
+    "frechet_distance",
+    "kid",
+    "load_ladder",
+    "make_ladder",
+    "mmd",
+    "save_ladder",
+    "sliced_wasserstein",
+]
 
 _HOMES = {
+    "Moments": "moments",
     "frechet_distance": "frechet",
+    "kid": "kernels",
     "load_ladder": "files",
     "make_ladder": "ladder",
+    "mmd": "kernels",
     "save_ladder": "files",
+    "sliced_wasserstein": "sliced",
 }
 
 

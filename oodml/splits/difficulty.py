@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -40,6 +41,7 @@ class Difficulty:
         self._unit = _unit_rows(images)
         self._row = images.order
         self._starts = images.starts
+        self._copy_of = _first_copies(self._unit)
         self._base = np.zeros(len(images), dtype=bool), np.zeros(len(self._unit), dtype=np.int32)
 
     @cached_property
@@ -54,6 +56,8 @@ class Difficulty:
     def _nearer(self, start: int, end: int) -> NDArray[np.bool_]:
         """Classes with an image nearer than the nearest own one, for images of places start to end."""
         similar = self._unit[start:end] @ self._unit.T
+        if self._copy_of is not None:
+            similar = similar[:, self._copy_of]
         places = np.arange(start, start + len(similar))
         own = self.owner[places, None] == self.owner[None]
         own[np.arange(len(places)), places] = False
@@ -73,7 +77,7 @@ class Difficulty:
         return float(hits.sum() / queries.sum()) if queries.any() else float("nan")
 
     def after_exchange(self, test: Rows, leaving: Rows, arriving: Rows) -> NDArray[np.float64]:
-        """About the recall@1 after each exchange: exact but for what the two classes do to each other.
+        """About the recall@1 after each exchange: exact but for images that both classes bear on.
 
         Args:
             test: Test classes.
@@ -148,14 +152,22 @@ class SameDifficulty:
 
 
 def _unit_rows(images: FeatureTable) -> NDArray[np.float32]:
-    """All rows by class, scaled to length 1."""
+    """All rows by class, not less the origin, scaled to length 1; rounded as the metric rounds them."""
     unit = np.empty((len(images.order), images.dimension), dtype=np.float32)
     start = 0
-    for _, chunk in images.read(np.arange(len(images))):
-        rows = chunk + images.origin
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        if not lengths.all():
+    for _, rows in replace(images, origin=0.0).read(np.arange(len(images))):
+        peak = np.abs(rows).max(axis=1, keepdims=True)
+        if not peak.all():
             raise LadderError("an image has features of length 0 and no direction; leave it out")
-        unit[start : start + len(rows)] = rows / lengths
+        rows /= peak
+        unit[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         start += len(rows)
+    unit += 0.0  # -0 becomes 0, so that equal rows have equal bytes
     return unit
+
+
+def _first_copies(unit: NDArray[np.float32]) -> Rows | None:
+    """For every row the first one equal to it, None if all differ: a matrix product may round equal columns apart."""
+    first: dict[bytes, int] = {}
+    copies = np.array([first.setdefault(row.tobytes(), place) for place, row in enumerate(unit)])
+    return None if len(first) == len(unit) else copies

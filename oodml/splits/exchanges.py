@@ -26,17 +26,18 @@ def _rankings(space: ClassSpace, train: Rows, test: Rows, harder: bool) -> tuple
 class _Queue:
     """The classes of a side in their ranking, of which some may not move."""
 
-    def __init__(self, ranking: Rows) -> None:
+    def __init__(self, ranking: Rows, classes: int) -> None:
         self.ranking = ranking
-        self.place = {int(row): place for place, row in enumerate(ranking)}
+        self.place = np.full(classes, -1)
+        self.place[ranking] = np.arange(len(ranking))
         self.reasons = np.zeros(len(ranking), dtype=np.int64)
         self.blocked = np.zeros(len(ranking), dtype=bool)
 
     def block(self, pair: Pair, by: int) -> None:
         """Counts one reason more (by=1) or less (by=-1) why the classes of a pair stay."""
         for row in pair:
-            place = self.place.get(row)
-            if place is not None:
+            place = self.place[row]
+            if place >= 0:
                 self.reasons[place] += by
                 self.blocked[place] = self.reasons[place] > 0
 
@@ -72,7 +73,7 @@ def pick_pairs(
         history: How many of them block their classes.
         harder: Direction.
     """
-    queues = [_Queue(ranking) for ranking in _rankings(space, train, test, harder)]
+    queues = [_Queue(ranking, len(space)) for ranking in _rankings(space, train, test, harder)]
     recent = deque(moved[-history:] if history else [])
     for queue in queues:
         for pair in recent:

@@ -60,11 +60,17 @@ def from_moments(x: Moments, y: Moments) -> float:
     first, second = x.covariance, y.covariance
     traces = np.trace(first) + np.trace(second)
     larger, smaller = (first, second) if x.count >= y.count else (second, first)
-    return _not_negative(gap @ gap + traces - 2 * fidelity(larger, smaller))
+    return _not_negative(gap @ gap + traces - 2 * fidelity(larger, smaller, min(x.count, y.count) - 1))
 
 
-def fidelity(first: Points, second: Points) -> float:
-    """tr((S_1 S_2)^1/2) of two covariances, shape (d, d) each; the first is better the one of full rank."""
+def fidelity(first: Points, second: Points, rank: int) -> float:
+    """tr((S_1 S_2)^1/2) of two covariances, shape (d, d) each, the first better the one of full rank.
+
+    Args:
+        first: The covariance that is factored.
+        second: The other one.
+        rank: Largest possible rank of the product: eigenvalues beyond it are rounding, whose roots would show.
+    """
     from scipy.linalg import eigvalsh, lapack
 
     lower, info = lapack.dpotrf(first, lower=1, clean=0)
@@ -74,7 +80,7 @@ def fidelity(first: Points, second: Points) -> float:
         root = symmetric_factor(first)
         product = root.T @ second @ root
     values = eigvalsh(product, lower=True, check_finite=False, overwrite_a=True)
-    return float(np.sqrt(np.maximum(values, 0.0)).sum())
+    return float(np.sqrt(np.maximum(values[-rank:], 0.0)).sum())
 
 
 def symmetric_factor(covariance: Points) -> Points:

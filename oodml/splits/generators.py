@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from oodml.errors import UnknownNameError
 from oodml.splits.controls import random
 from oodml.splits.searches import matched, search
 from oodml.splits.superclasses import superclass
@@ -28,6 +29,12 @@ class Generator:
     summary: str
     run: Callable[[Task], Course]
     needs_images: bool = False
+
+
+def check_generator(name: str) -> None:
+    """Raises UnknownNameError unless there is such a generator."""
+    if name not in GENERATORS:
+        raise UnknownNameError("generator of splits", name, GENERATORS)
 
 
 def swap(task: Task) -> Course:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from oodml.errors import LadderError
 from oodml.splits.points import Points, as_pair
 
 BLOCK = 2048
@@ -79,7 +80,8 @@ def mmd(x: ArrayLike, y: ArrayLike, bandwidth: float | None = None) -> float:
         The estimate, at most 2; 0 expected when nothing differs, so it can be negative.
 
     Raises:
-        LadderError: If the dimensions differ, a side has fewer than two rows or a value is not finite.
+        LadderError: If the dimensions differ, a side has fewer than two rows, a value is not finite or the bandwidth
+            is not above 0.
 
     Example:
         >>> round(mmd([[0.0], [1.0]], [[5.0], [6.0]], bandwidth=1.0), 4)
@@ -87,6 +89,8 @@ def mmd(x: ArrayLike, y: ArrayLike, bandwidth: float | None = None) -> float:
     """
     left, right = as_pair(x, y)
     width = median_distance(np.concatenate([left, right])) if bandwidth is None else bandwidth
+    if not width > 0:
+        raise LadderError(f"the bandwidth of mmd must be above 0, got {width}")
     return _unbiased(left, right, gaussian_kernel(width))
 
 
@@ -99,9 +103,9 @@ def median_distance(rows: Points) -> float:
         rows = rows[np.linspace(0, len(rows) - 1, SAMPLE).round().astype(np.int64)]
     squares = np.einsum("ij,ij->i", rows, rows)
     squared = squares[:, None] + squares - 2.0 * rows @ rows.T
-    middle = float(np.median(squared[np.triu_indices(len(rows), 1)]))
+    middle = float(np.median(np.sqrt(np.maximum(squared[np.triu_indices(len(rows), 1)], 0.0))))
     rounding = 4 * rows.shape[1] * np.finfo(np.float64).eps * float(squares.max())
-    return float(np.sqrt(middle)) if middle > rounding else 1.0
+    return middle if middle**2 > rounding else 1.0
 
 
 def blocks(x: Points, y: Points, kernel: Kernel) -> Iterator[tuple[int, int, Points]]:

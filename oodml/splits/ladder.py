@@ -9,13 +9,13 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from oodml.errors import LadderError, UnknownNameError
+from oodml.errors import LadderError
 from oodml.records import Episode, Ladder, Level, content_hash
 from oodml.seeds import numpy_generator
 from oodml.splits.division import division_hash, initial_division, validation_classes
 from oodml.splits.episodes import draw_episodes
 from oodml.splits.features import FeatureTable
-from oodml.splits.generators import GENERATORS
+from oodml.splits.generators import GENERATORS, check_generator
 from oodml.splits.measures import measured_space
 from oodml.splits.null import NullShift, null_shift
 from oodml.splits.options import LadderOptions, with_defaults, work_out
@@ -62,9 +62,10 @@ def make_ladder(
     if levels < 2:
         raise LadderError(f"a ladder needs at least 2 levels, got {levels}")
     settings = with_defaults(options)
+    if len(settings["targets"]) == 1:
+        raise LadderError("a ladder needs at least 2 target shifts, got 1")
     generator = settings["generator"]
-    if generator not in GENERATORS:
-        raise UnknownNameError("generator of splits", generator, GENERATORS)
+    check_generator(generator)
     names = [str(name) for name in class_names]
     dimension = np.shape(class_means)[-1] if np.ndim(class_means) else 0
     with threads_for(dimension if settings["statistics"] == "images" else min(dimension, len(names) // 2)):
@@ -94,6 +95,8 @@ def _task(
     images = None
     needed = settings["statistics"] == "images" or GENERATORS[settings["generator"]].needs_images
     if needed and settings["features"] is not None:
+        if settings["labels"] is None:
+            raise LadderError("features need labels: the class of every image, as an index into class_names")
         labels = np.asarray(settings["labels"], dtype=np.int64)
         images = FeatureTable.of_images(np.asanyarray(settings["features"]), labels, names)
     space = measured_space(

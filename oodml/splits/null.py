@@ -9,6 +9,8 @@ import numpy as np
 from oodml.splits.points import Points, Rows
 from oodml.splits.space import ClassSpace
 
+ROUNDING = 1e-7  # by which two computations of one shift may differ, relative
+
 
 @dataclass(frozen=True, eq=False)
 class NullShift:
@@ -34,13 +36,15 @@ class NullShift:
         """Share of random divisions, the observed one counted among them, that lie at least as far apart.
 
         One-sided and exact under exchangeable classes (Phipson and Smyth 2010, "Permutation p-values should never be
-        zero"); at least 1 / (draws + 1).
+        zero"); at least 1 / (draws + 1). Shifts count as equal up to rounding: of few classes the observed division is
+        itself drawn, in this order or mirrored.
 
         Example:
             >>> NullShift(np.array([1.0, 2.0, 3.0])).p_value(2.5)
             0.5
         """
-        return float((1 + np.count_nonzero(self.values >= shift)) / (1 + len(self.values)))
+        least = shift - ROUNDING * abs(shift) if np.isfinite(shift) else shift
+        return float((1 + np.count_nonzero(self.values >= least)) / (1 + len(self.values)))
 
 
 def null_shift(

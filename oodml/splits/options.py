@@ -41,7 +41,7 @@ class LadderOptions(TypedDict, total=False):
     removal_rule: str  # "saturated": remove where an exchange no longer raises the shift; "published": 5.4's sign
     min_share: float  # removal leaves each side at least this part of its classes, and at least 8 classes
     initial: str | Sides  # default division: "sorted", "random" or (train, test)
-    null_draws: int | None  # random divisions behind null and p-value; None: 1000, fewer (>= 20) if large
+    null_draws: int | None  # random divisions behind null and p-value; None: 1000, fewer (>= 20) if dear
     val_fraction: float  # part of the training classes held out for selection
     reference: Reference | None  # metrics of the untrained embedder on given test classes
     image_ids: Mapping[str, Sequence[str]] | None  # images by class; None: a ladder without episodes
@@ -150,7 +150,7 @@ def work_out(swaps: int | None, options: LadderOptions, num_classes: int) -> Pla
 
     draws, rule, share = options["null_draws"], options["removal_rule"], options["min_share"]
     if draws is None:  # the spread of the null falls with the number of classes, its cost rises
-        draws = min(1000, max(20, 40_000 // num_classes))
+        draws = min(1000 if options["statistics"] == "class-means" else 100, max(20, 40_000 // num_classes))
     if draws < 2:
         raise LadderError(f"null_draws must be at least 2, got {draws}")
     if not 0 < share <= 1:

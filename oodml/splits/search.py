@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oodml.seeds import numpy_generator
 from oodml.splits.exchanges import Pair, exchange
 from oodml.splits.points import Points, Rows
 from oodml.splits.space import ClassSpace
 from oodml.splits.states import State
 
 MOST_CANDIDATES = 1000  # classes of a side that are considered at a time
-TRIES, LAST_TRIES = 48, 400  # exchanges that are measured in a step, and before a search gives up
-LARGE = 4000  # classes from which a measurement is dear, and fewer are made
+TRIES = 48  # exchanges that are measured in a step
+LAST_TRIES = 8  # times as many before a search gives up, and as many again at random
+SINGLES = 8  # of the exchanges that improve: how many compete with all of them together
+LARGE = 4000  # classes from which a measurement is dear, and a quarter of these are made
 STEPS = 400
 CLOSE = 1e-3  # of the reached range: how near to a target is near enough
+
+
+Found = tuple[Rows, Rows, float]
+"""Both sides of a division and its shift."""
 
 
 class Limit(Protocol):
@@ -90,8 +98,8 @@ class Search:
     def climb(self, start: State, *, harder: bool = True) -> State:
         """Exchanges classes while that raises the shift (harder) or lowers it; large steps first.
 
-        Every step measures the exchanges that move the means most and takes the best; the search ends at a division
-        that none of the 400 most promising exchanges improves (16 where there are thousands of classes).
+        Every step measures the exchanges that move the means most and makes those that improve the shift; the search
+        ends at a division that none of the hundreds of most promising exchanges improves, nor as many random ones.
 
         Returns:
             The last division.
@@ -109,8 +117,9 @@ class Search:
                 found = self._better(train, test, [pairs], sign, shift) if pairs else None
                 batch = batch if found else batch // 2
             if found is None:
-                allowed = self._allowed(sign * change, test, leaving, arriving, 1)
-                found = self._best_single(train, test, leaving, arriving, allowed, sign, shift)
+                singles = self._singles(train, test, leaving, arriving, sign * change)
+                tried = (self._best_few(train, test, ranked, sign, shift) for ranked in singles)
+                found = next((few for few in tried if few is not None), None)
             batch = min(2 * batch, most)
             if found is None:
                 break
@@ -158,19 +167,35 @@ class Search:
         leaving, arriving = (_extremes(side, self.space.points[side] @ gap) for side in (train, test))
         return leaving, arriving, gap_change(self.space, train, test, leaving, arriving)
 
-    def _best_single(
-        self, train: Rows, test: Rows, leaving: Rows, arriving: Rows, change: Points, sign: float, shift: float
-    ) -> tuple[Rows, Rows, float] | None:
-        last = LAST_TRIES if len(self.space) < LARGE else 16
-        ranked = [[(int(leaving[i]), int(arriving[j]))] for i, j in _top(change, last)]
-        first = min(TRIES, last)
-        return self._better(train, test, ranked[:first], sign, shift) or self._better(
-            train, test, ranked[first:], sign, shift
-        )
+    def _singles(self, train: Rows, test: Rows, leaving: Rows, arriving: Rows, gain: Points) -> Iterator[list[Pair]]:
+        """Exchanges to measure one by one: the most promising ones, more of them, and some at random."""
+        tries = TRIES if len(self.space) < LARGE else TRIES // 4
+        gain = self._allowed(gain, test, leaving, arriving, 1)
+        ranked = [(int(leaving[i]), int(arriving[j])) for i, j in _top(gain, LAST_TRIES * tries)]
+        yield ranked[:tries]
+        yield ranked[tries:]
+        allowed = np.argwhere(np.isfinite(gain))
+        draw = numpy_generator("search", len(self.visited), int(train[0]), int(test[0]))
+        chosen = allowed[draw.permutation(len(allowed))[: LAST_TRIES * tries]]
+        yield [(int(leaving[i]), int(arriving[j])) for i, j in chosen]
 
-    def _better(
-        self, train: Rows, test: Rows, moves: list[list[Pair]], sign: float, shift: float
-    ) -> tuple[Rows, Rows, float] | None:
+    def _best_few(self, train: Rows, test: Rows, ranked: list[Pair], sign: float, shift: float) -> Found | None:
+        """The exchanges that improve the shift each for itself, together or the best of them, whatever is better."""
+        gains = [sign * (self.space.shift(*exchange(train, test, [pair])) - shift) for pair in ranked]
+        improving = [ranked[place] for place in np.argsort(gains)[::-1] if gains[place] > 0]
+        moved, chosen = set[int](), list[Pair]()
+        for pair in improving:
+            if moved.isdisjoint(pair):
+                moved.update(pair)
+                chosen.append(pair)
+        fit = (pair for pair in improving if self.limit.holds(*exchange(train, test, [pair])))
+        moves = [[pair] for pair in islice(fit, SINGLES)]
+        while len(chosen) > 1:
+            moves.append(chosen)
+            chosen = chosen[: len(chosen) // 2]
+        return self._better(train, test, moves, sign, shift)
+
+    def _better(self, train: Rows, test: Rows, moves: list[list[Pair]], sign: float, shift: float) -> Found | None:
         """The best of some moves, if it improves the shift."""
         found = None
         for pairs in moves:

@@ -10,7 +10,7 @@ from oodml.errors import LadderError
 from oodml.splits.difficulty import Difficulty, SameDifficulty
 from oodml.splits.points import Rows
 from oodml.splits.search import CLOSE, Search
-from oodml.splits.states import State, check_reachable, measure_state
+from oodml.splits.states import State, check_reachable, distinct_states, measure_state
 from oodml.splits.swaps import swap
 from oodml.splits.task import Course, Task
 
@@ -29,7 +29,7 @@ def matched(task: Task) -> Course:
     """As `search`, but the test side's recall@1 under the untrained embedder stays that of the default division.
 
     Raises:
-        LadderError: If the features of the images are missing.
+        LadderError: If the features of the images are missing, or no other division is as hard.
     """
     if task.images is None:
         raise LadderError("the generator 'matched' needs the features of the images: pass features and labels")
@@ -45,14 +45,21 @@ def matched(task: Task) -> Course:
     with task.stage("matching") as tick:
         found = Search(task.space, task.start, "matched", limit, tick)
         found.climb(task.start, harder=False)
-        for state in (task.start, *sorted(fit, key=lambda state: state.shift)[-RESTARTS:]):
+        found.climb(task.start)
+        for state in sorted(fit, key=lambda state: state.shift)[-RESTARTS:]:
+            found.add(state)  # nothing that the limit allows may improve it
             found.climb(state)
+        if not found.visited:
+            raise LadderError(
+                f"no exchange of classes keeps recall@1 of the test side within {tolerance:g} of {target:.3f}; "
+                "raise match_tolerance, or use more classes"
+            )
         course = _aim(task, found)
     reached = [state.shift for state in (task.start, *found.visited)]
     task.notes.append(
         f"recall@1 of the untrained embedder on the test side stays within {tolerance:g} of {target:.3f} while the "
         f"shift goes from {min(reached):.4g} to {max(reached):.4g}; without this condition it reaches "
-        f"{max(state.shift for state in free.visited):.4g}"
+        f"{max(reached + [state.shift for state in free.visited]):.4g}"
     )
     return course
 
@@ -62,12 +69,13 @@ def _rows(task: Task, state: State) -> tuple[Rows, Rows]:
 
 
 def _explore(task: Task, found: Search) -> None:
-    """Goes to the largest and the smallest shift, each from where the published rule and the main axis lead."""
+    """Goes to the largest and the smallest shift, also from where the published rule and the main axis lead."""
     harder = swap(task.space, task.start, task.plan.harder)
     easier = swap(task.space, task.start, task.plan.easier, harder=False)
-    for state in (*harder.states[1:], *easier.states[1:]):
+    axis = _along_main_axis(task)
+    for state in (*harder.states[1:], *easier.states[1:], axis):
         found.add(state)
-    for state in (harder.hardest, _along_main_axis(task)):
+    for state in (task.start, harder.hardest, axis):
         found.climb(state)
     found.climb(min(easier.states, key=lambda state: state.shift), harder=False)
 
@@ -93,7 +101,9 @@ def _aim(task: Task, found: Search) -> Course:
     if not task.targets and task.start not in kept:
         kept[min(range(len(kept)), key=lambda place: abs(kept[place].shift - task.start.shift))] = task.start
     visited = [task.start, *found.visited]
-    distinct = task.distinct(kept)
+    distinct = distinct_states(kept)
+    if len(distinct) < 2:
+        raise LadderError("all targets lead to the same division; space them further apart")
     if len(distinct) < len(targets):
         task.notes.append(f"{len(targets)} levels were asked for, only {len(distinct)} distinct divisions were reached")
     return Course(visited, distinct)

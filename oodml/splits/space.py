@@ -67,5 +67,11 @@ class ClassSpace:
         return tuple(self.names[row] for row in rows)
 
     def shift(self, train: Rows, test: Rows) -> float:
-        """Distance between the classes in rows `train` and those in rows `test`."""
+        """Distance between the classes in rows `train` and those in rows `test`.
+
+        Raises:
+            LadderError: If a side has fewer than two classes.
+        """
+        if min(len(train), len(test)) < 2:
+            raise LadderError(f"a side needs at least 2 classes to be measured, got {len(train)} and {len(test)}")
         return self.meter.shift(train, test)

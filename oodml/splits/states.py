@@ -12,6 +12,8 @@ from oodml.errors import LadderError
 from oodml.splits.points import Rows
 from oodml.splits.space import ClassSpace
 
+ROUNDING = 1e-6  # of a shift: square roots of rounded zeros reach 1e-8 where a side has fewer rows than dimensions
+
 
 @dataclass(frozen=True)
 class State:
@@ -38,15 +40,15 @@ def measure_state(space: ClassSpace, origin: str, train: Rows, test: Rows) -> St
 
 
 def distinct_states(states: Sequence[State]) -> list[State]:
-    """States by strictly rising shift; of those that share one the default or else the first visited."""
+    """States by strictly rising shift; of those that share one, but for rounding, the default or else the first."""
     ranked = sorted(enumerate(states), key=lambda item: (item[1].shift, item[0]))
-    kept: list[State] = []
-    for _, state in ranked:
-        if not kept or state.shift - kept[-1].shift > 1e-9 * max(state.shift, 1e-300):
-            kept.append(state)
-        elif state.origin == "default":
-            kept[-1] = state
-    return kept
+    kept: list[tuple[int, State]] = []
+    for place, state in ranked:
+        if not kept or state.shift - kept[-1][1].shift > ROUNDING * max(abs(state.shift), 1e-300):
+            kept.append((place, state))
+        else:
+            kept[-1] = min(kept[-1], (place, state), key=lambda item: (item[1].origin != "default", item[0]))
+    return [state for _, state in kept]
 
 
 def spread_evenly(shifts: Sequence[float], count: int, must: int) -> list[int]:

@@ -71,13 +71,23 @@ class _Walk:
         self.known: dict[Assignment, float] = {}
 
     def balanced(self, number: int) -> Assignment:
-        """Superclasses in random order join the training side while that brings it nearer to its size."""
+        """Superclasses in random order join the training side while that brings it nearer to its size.
+
+        Raises:
+            LadderError: If that leaves a side with too few classes.
+        """
         order = numpy_generator(*self.task.seed_parts, "superclasses", number).permutation(len(self.groups))
-        trains, size = np.zeros(len(self.groups), dtype=bool), 0
+        trains, size, most = np.zeros(len(self.groups), dtype=bool), 0, int(self.sizes.sum()) - MIN_PER_SIDE
         for group in order:
-            if abs(size + self.sizes[group] - self.wanted) < abs(size - self.wanted):
-                trains[group] = True
-                size += self.sizes[group]
+            grown = size + int(self.sizes[group])
+            nearer = abs(grown - self.wanted) < abs(size - self.wanted)
+            if grown <= most and (nearer or size < MIN_PER_SIDE):
+                trains[group], size = True, grown
+        if size < MIN_PER_SIDE:
+            raise LadderError(
+                f"whole superclasses do not leave {MIN_PER_SIDE} classes on both sides: the largest holds "
+                f"{self.sizes.max()} of {self.sizes.sum()}"
+            )
         self.slack = max(self.slack, abs(size - self.wanted))
         return tuple(trains.tolist())
 
@@ -93,6 +103,10 @@ class _Walk:
             self.tick()
         return self.known[trains]
 
+    def rank(self, trains: Assignment) -> float:
+        """The shift to six digits: rounding must not decide between an assignment and its mirror image."""
+        return float(f"{self.shift(trains):.6g}")
+
     def state(self, trains: Assignment, origin: str = "") -> State:
         """The division that an assignment stands for; its origin tells how many superclasses train."""
         names = [self.task.space.names_of(side) for side in self.sides(trains)]
@@ -100,16 +114,16 @@ class _Walk:
 
     def spread(self) -> list[Assignment]:
         """Some of the known assignments, evenly over the reached shifts."""
-        ranked = sorted(self.known, key=lambda trains: (self.known[trains], trains))
-        shifts = np.array([self.known[trains] for trains in ranked])
+        ranked = sorted(self.known, key=lambda trains: (self.rank(trains), trains))
+        shifts = np.array([self.rank(trains) for trains in ranked])
         grid = np.linspace(shifts[0], shifts[-1], SPREAD)
         return [ranked[place] for place in np.unique(np.searchsorted(shifts, grid).clip(max=len(ranked) - 1))]
 
     def climb(self, trains: Assignment, sign: float) -> None:
         """The best move again and again, while one raises (1) or lowers (-1) the shift."""
         while True:
-            best = max(self._moves(trains), key=lambda move: sign * self.shift(move), default=trains)
-            if sign * self.shift(best) <= sign * self.shift(trains):
+            best = max(self._moves(trains), key=lambda move: sign * self.rank(move), default=trains)
+            if sign * self.rank(best) <= sign * self.rank(trains):
                 return
             trains = best
 

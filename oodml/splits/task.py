@@ -95,6 +95,6 @@ class Task:
         if len(distinct) < 2:
             raise LadderError(
                 "swapping classes never changed the shift, so there is nothing to order; "
-                "use another embedder, more classes or more iterations"
+                "use another embedder, more classes, or fewer swaps in more iterations"
             )
         return distinct

@@ -44,6 +44,44 @@ def test_bad_initial_division_is_named(initial: str | tuple[list[str], list[str]
         initial_division(NAMES, initial, 0)
 
 
+@pytest.mark.parametrize(
+    ("classes", "share", "training"),
+    [(20, 0.5, 10), (21, 0.5, 11), (10, 0.6, 6), (20, 0.55, 11), (10, 0.41, 5), (30, 0.8, 24), (50, 0.08, 4)],
+)
+@pytest.mark.parametrize("initial", ["sorted", "random"])
+def test_a_share_of_the_classes_trains_rounded_up_but_not_for_rounding(
+    classes: int, share: float, training: int, initial: str
+) -> None:
+    names = [f"c{row:03d}" for row in range(classes)]
+    train, test = initial_division(names, initial, "seed", share=share)
+    assert len(train) == training
+    assert sorted(train + test) == names
+    assert (train == tuple(names[:training])) is (initial == "sorted")
+
+
+@given(st.integers(8, 400), st.integers(1, 399))
+def test_every_exact_share_gives_its_number_of_classes(classes: int, training: int) -> None:
+    names = [f"c{row:03d}" for row in range(classes)]
+    if 4 <= training <= classes - 4:
+        assert len(initial_division(names, "sorted", share=training / classes)[0]) == training
+
+
+@pytest.mark.parametrize(
+    ("share", "sizes"),
+    [(0.1, "3 training and 18 test"), (0.9, "19 training and 2 test"), (0.0, "0 training and 21 test"),
+     (1.0, "0 training and 21 test"), (-0.5, "0 training"), (1.5, "0 training"), (float("nan"), "sides=nan")],
+)  # fmt: skip
+def test_a_share_that_leaves_a_side_too_small_is_refused(share: float, sizes: str) -> None:
+    with pytest.raises(LadderError, match=sizes) as refused:
+        initial_division(NAMES, "sorted", 0, share=share)
+    assert "at least 4" in str(refused.value) and "between 0 and 1" in str(refused.value)
+
+
+def test_a_share_does_not_touch_sides_that_are_given() -> None:
+    train, test = initial_division(NAMES, (NAMES[5:], NAMES[:5]), 0, share=0.5)
+    assert (train, test) == (tuple(NAMES[5:]), tuple(NAMES[:5]))
+
+
 def test_too_few_classes() -> None:
     with pytest.raises(LadderError, match="at least 8 classes, got 7"):
         initial_division(NAMES[:7], "sorted", 0)
@@ -107,4 +145,4 @@ def test_states_of_equal_shift_count_once_and_the_default_stays() -> None:
     ]
     states = [State(origin, (origin,), ("b",), shift) for origin, shift in visited]
     assert [state.origin for state in distinct_states(states)] == ["default", "swap +1"]
-    assert [state.origin for state in distinct_states(states[::-1])] == ["default", "swap +1"]
+    assert [state.origin for state in distinct_states(states[::-1])] == ["default", "swap +3"]

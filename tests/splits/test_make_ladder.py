@@ -114,7 +114,9 @@ def test_null_shift_is_the_distance_of_random_sides() -> None:
 
 def test_removal_leaves_the_share_that_was_asked() -> None:
     means, names = example(60, 6)
-    sizes = {share: smallest(make_ladder(means, names, generator="removal", min_share=share)) for share in (0.6, 0.9, 1.0)}
+    sizes = {
+        share: smallest(make_ladder(means, names, generator="removal", min_share=share)) for share in (0.6, 0.9, 1.0)
+    }
     assert sizes[0.6] >= 18
     assert sizes[0.9] >= 27
     assert sizes[1.0] == 30

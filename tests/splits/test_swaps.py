@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from oodml.splits import frechet_distance
-from oodml.splits.space import ClassSpace
 from oodml.splits.exchanges import pick_pairs
+from oodml.splits.space import ClassSpace
 from oodml.splits.states import State
 from oodml.splits.swaps import Steps, Walk, remove, swap
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "swaps.json"
+FIXTURE = Path(__file__).parents[3] / "shared" / "reference" / "fixtures" / "reference_values.npz"
 Named = list[tuple[str, NDArray[np.float64]]]
 
 
@@ -52,6 +54,23 @@ def test_published_figures_are_reproduced(direction: str) -> None:
     np.testing.assert_allclose([state.shift for state in walk.states], golden[direction]["fid"], atol=4e-7)
     origins = [state.origin for state in walk.states]
     assert origins == ["default"] + [f"swap {key:+d}" for key in golden[direction]["keys"][1:]]
+
+
+@pytest.mark.parametrize("harder", [True, False], ids=["harder", "easier"])
+def test_the_fixture_of_reference_values_is_reproduced(harder: bool) -> None:
+    if not FIXTURE.exists():
+        pytest.skip(f"{FIXTURE} is not there")
+    with np.load(FIXTURE) as stored:
+        values = {key.removeprefix("swaps/"): stored[key] for key in stored.files if key.startswith("swaps/")}
+    sides = values["train_names"].tolist(), values["test_names"].tolist()
+    space = ClassSpace(np.concatenate([values["train_means"], values["test_means"]]), [*sides[0], *sides[1]])
+    direction = "harder" if harder else "easier"
+    walk = swap(space, start_of(space, *sides), Steps(swaps=2, iterations=7, history=5), harder=harder)
+    trains = [sorted(names) for names in values[f"{direction}/train"].tolist()]
+    assert [list(state.train) for state in walk.states] == trains
+    np.testing.assert_allclose([state.shift for state in walk.states], values[f"{direction}/fid"], atol=4e-7)
+    keys = [0 if state.origin == "default" else int(state.origin.split()[1]) for state in walk.states]
+    assert keys == values[f"{direction}/keys"].tolist()
 
 
 def test_a_longer_history_departs_from_the_published_figures_at_swap_minus_12() -> None:
@@ -145,15 +164,15 @@ def assert_measured(space: ClassSpace, state: State) -> None:
 
 def test_a_class_that_moved_stays_for_the_length_of_the_history() -> None:
     # means on a line, sides even and odd: harder sends the class nearest the other side's mean away
-    space = ClassSpace(np.arange(8.0)[:, None] ** 1.5, [f"c{row}" for row in range(8)])
-    train, test = space.rows(["c0", "c2", "c4", "c6"]), space.rows(["c1", "c3", "c5", "c7"])
+    space = ClassSpace(np.arange(12.0)[:, None] ** 1.5, [f"c{row:02d}" for row in range(12)])
+    train, test = space.rows(["c00", "c02", "c04", "c06"]), space.rows(["c01", "c03", "c05", "c07"])
     free = pick_pairs(space, train, test, 1, [], history=2)
     (leaving, arriving) = free[0]
     blocked = pick_pairs(space, train, test, 1, [(leaving, arriving)], history=2)
     assert leaving not in blocked[0]
     assert arriving not in blocked[0]
-    forgotten = pick_pairs(space, train, test, 1, [(leaving, arriving), (-1, -2), (-3, -4)], history=2)
-    assert forgotten == free
+    forgotten = pick_pairs(space, train, test, 1, [(leaving, arriving), (8, 9), (10, 11)], history=2)
+    assert forgotten == free  # the last two exchanges were of classes that are on neither side any more
     assert pick_pairs(space, train, test, 2, [(0, 1), (2, 3), (4, 5), (6, 7)], history=4) == []
 
 
@@ -164,11 +183,73 @@ def test_more_swaps_than_classes_stop_and_say_so() -> None:
     assert "9 swaps, all classes of a side" in walk.stopped
 
 
+@pytest.mark.parametrize(("n", "m", "q"), [(10, 9, 3), (8, 14, 5), (9, 9, 9), (12, 12, 50)])
+@pytest.mark.parametrize("harder", [True, False])
+def test_a_walk_ends_with_the_last_class_that_never_moved(n: int, m: int, q: int, harder: bool) -> None:
+    space, start = random_start(1, n, m)
+    walk = swap(space, start, Steps(swaps=q, iterations=40, history=10_000), harder=harder)
+    assert walk.stopped == f"stopped at {min(n, m)} swaps, all classes of a side"
+    assert walk.states[-1].origin == f"swap {'+' if harder else '-'}{min(n, m)}"
+    exact = swap(space, start, Steps(swaps=q, iterations=-(-min(n, m) // q), history=0), harder=harder)
+    assert exact.stopped == ""
+    # with so long a history every pair is new: the smaller side has moved over completely
+    smaller, larger = (start.train, walk.states[-1].test) if n <= m else (start.test, walk.states[-1].train)
+    assert set(smaller) <= set(larger)
+
+
 def test_removal_without_a_free_class_stops_and_says_so() -> None:
     space, start = random_start(4, 3, 3, d=2)  # three exchanges, all kept, and every class has moved
     walk = remove(space, start, Steps(swaps=1, iterations=30, history=1000), floors=(2, 2))
     assert len(walk.states) == 4
     assert "stopped at 3 pairs, every class moved in the last 1000 swaps" in walk.stopped
+
+
+def rank_plainly(space: ClassSpace, side: list[int], other: list[int], harder: bool) -> list[int]:
+    """A side by how much nearer each class is to its own mean than to the other's; harder: the least near first."""
+    own, away = (space.points[rows].mean(axis=0) for rows in (side, other))
+    lean = {row: math.dist(space.points[row], away) - math.dist(space.points[row], own) for row in side}
+    return sorted(side, key=lambda row: lean[row], reverse=not harder)
+
+
+def pick_plainly(
+    ranked: tuple[list[int], list[int]], count: int, moved: list[tuple[int, int]], history: int
+) -> list[tuple[int, int]]:
+    """Pair k: of either side the first class from rank k on that moved in none of the last exchanges or this round."""
+    pairs: list[tuple[int, int]] = []
+    for k in range(count):
+        past = moved + pairs
+        recent = past[len(past) - history :] if history < len(past) else past
+        blocked = {row for pair in [*recent, *pairs] for row in pair}
+        first = [next((row for row in side[k:] if row not in blocked), None) for side in ranked]
+        if first[0] is None or first[1] is None:
+            break
+        pairs.append((first[0], first[1]))
+    return pairs
+
+
+@given(
+    st.integers(0, 100_000),
+    st.integers(2, 25),
+    st.integers(2, 25),
+    st.integers(1, 30),
+    st.integers(0, 40),
+    st.integers(0, 60),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_pairs_of_a_round_are_those_of_a_plain_walk_through_the_rankings(
+    seed: int, n: int, m: int, count: int, past: int, history: int, harder: bool
+) -> None:
+    space, _ = random_start(seed, n, m)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n + m).tolist()
+    train, test = sorted(order[:n]), sorted(order[n:])
+    # any classes may have moved before, on whichever side they are now, and more than once
+    moved = [(int(a), int(b)) for a, b in (rng.choice(n + m, 2, replace=False) for _ in range(past))]
+    ranked = rank_plainly(space, train, test, harder), rank_plainly(space, test, train, harder)
+    sides = np.array(train), np.array(test)
+    picked = pick_pairs(space, *sides, count, moved, history, harder)
+    assert picked == pick_plainly(ranked, count, moved, history)
 
 
 def test_one_iteration_never_moves_a_class_twice() -> None:
