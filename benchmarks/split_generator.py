@@ -39,12 +39,15 @@ class Counted(ClassSpace):
     measured = 0
 
     def shift(self, train: Rows, test: Rows) -> float:
+        """As its parent, counted."""
         self.measured += 1
         return super().shift(train, test)
 
 
 @dataclass(frozen=True)
 class Case:
+    """What is generated."""
+
     classes: int
     dimensions: int
     swaps: int

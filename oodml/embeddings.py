@@ -117,10 +117,7 @@ def extract(
     packed = packed or pack(dataset, settings, cache=cache)
     if packed.settings != settings or len(packed) != len(dataset):
         raise ValueError(f"{len(packed)} images as {packed.settings}, wanted {len(dataset)} as {settings}")
-    _write(file, dataset, _compute(dataset, config, packed, device, batch_size, progress))
-    written = _read(file, dataset)
-    assert written is not None
-    return written
+    return _write(file, dataset, _compute(dataset, config, packed, device, batch_size, progress))
 
 
 def _finite_vectors(dataset: Dataset, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -205,7 +202,7 @@ def _read(file: Path, dataset: Dataset) -> NDArray[np.float32] | None:
     return ordered
 
 
-def _write(file: Path, dataset: Dataset, blocks: Iterator[NDArray[np.float32]]) -> None:
+def _write(file: Path, dataset: Dataset, blocks: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Writes blocks of features one after the other, so that they never are in memory together; the ids first."""
     try:
         with store.atomic(_ids_file(file)) as temporary, temporary.open("wb") as stream:
@@ -219,6 +216,7 @@ def _write(file: Path, dataset: Dataset, blocks: Iterator[NDArray[np.float32]]) 
                 stream.write(np.ascontiguousarray(block, dtype="<f4").data)
     except StorageError as error:
         raise StorageError(f"{error} (the embedding cache; the variable OODML_CACHE moves it)") from error
+    return np.asarray(np.load(file, mmap_mode="r"))
 
 
 def class_means(

@@ -88,6 +88,16 @@ def random_classes(
     return Classes(features, labels, [f"c{row:03d}" for row in range(classes)])
 
 
+def two_clouds(seed: int, noise: float = 0.0) -> Classes:
+    """A dozen classes of four images in one of two places: local optima lie apart."""
+    rng = np.random.default_rng(seed)
+    classes, d = int(rng.integers(8, 20)), int(rng.integers(1, 6))
+    centres = rng.normal(size=(classes, d)) * np.linspace(2, 0.3, d) + 3 * (rng.random((classes, 1)) > 0.5)
+    labels = np.repeat(np.arange(classes), 4)
+    features = centres[labels] + noise * rng.normal(size=(len(labels), d))
+    return Classes(features, labels, [f"c{row:02d}" for row in range(classes)])
+
+
 def random_space(seed: int, classes: int, d: int, num_train: int | None = None) -> tuple[ClassSpace, State]:
     """Normal class means, and a default division of which the first `num_train` (default half) train."""
     space = ClassSpace(np.random.default_rng(seed).normal(size=(classes, d)), [f"c{row:03d}" for row in range(classes)])

@@ -71,12 +71,13 @@ def fidelity(first: Points, second: Points, rank: int) -> float:
         second: The other one.
         rank: Largest possible rank of the product: eigenvalues beyond it are rounding, whose roots would show.
     """
-    from scipy.linalg import eigvalsh, lapack
+    from scipy.linalg import blas, eigvalsh, lapack
 
-    lower, info = lapack.dpotrf(first, lower=1, clean=0)
-    if info == 0:  # L^T S_2 L in place, at half the cost of two products
-        product, info = lapack.dsygst(second, lower, itype=2, lower=1)
-    if info != 0:  # not of full rank: the factor from the eigenvectors needs no inverse
+    lower, info = lapack.dpotrf(first.T, lower=1)  # symmetric: the transpose is in the order that LAPACK wants
+    if info == 0:
+        right = blas.dtrmm(1.0, lower, second.T, side=1, lower=1)
+        product = blas.dtrmm(1.0, lower, right, lower=1, trans_a=1, overwrite_b=1)
+    else:  # not of full rank: the factor from the eigenvectors needs no inverse
         root = symmetric_factor(first)
         product = root.T @ second @ root
     values = eigvalsh(product, lower=True, check_finite=False, overwrite_a=True)

@@ -20,7 +20,7 @@ from oodml.splits.measures import measured_space
 from oodml.splits.null import NullShift, null_shift
 from oodml.splits.options import LadderOptions, with_defaults, work_out
 from oodml.splits.states import State, measure_state
-from oodml.splits.task import Task
+from oodml.splits.task import Course, Task
 from oodml.splits.threads import threads_for
 
 
@@ -71,8 +71,11 @@ def make_ladder(
     with threads_for(dimension if settings["statistics"] == "images" else min(dimension, len(names) // 2)):
         task = _task(class_means, names, levels, swaps_per_iteration, seed, settings)
         course = GENERATORS[generator].run(task)
-        kept = list(course.kept)
-        made = _levels(task, kept, settings)
+        made = _levels(task, list(course.kept), settings)
+    return _ladder(task, course, made, settings)
+
+
+def _ladder(task: Task, course: Course, made: tuple[Level, ...], settings: LadderOptions) -> Ladder:
     return Ladder(
         name=settings["name"],
         dataset=settings["dataset"],

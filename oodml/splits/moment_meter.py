@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,33 +30,41 @@ class MomentMeter:
 
     def __init__(self, table: FeatureTable) -> None:
         self.table = table
-        self._known: deque[tuple[NDArray[np.bool_], Points]] = deque(maxlen=REMEMBERED)
+        self._known: deque[_Sums] = deque(maxlen=REMEMBERED)
 
     def shift(self, train: Rows, test: Rows) -> float:
         """Distance between the rows of two sides."""
-        return from_moments(*self._sides(train, test))
+        everything, own = self._sums(np.concatenate([train, test])), self._sums(train)
+        others = everything.total - own.total, everything.scatter - own.scatter
+        return from_moments(self._moments(train, own.total, own.scatter), self._moments(test, *others))
 
-    def _sides(self, train: Rows, test: Rows) -> tuple[Moments, Moments]:
-        everything = self._scatter(np.concatenate([train, test]))
-        own = self._scatter(train)
-        return self._moments(train, own), self._moments(test, everything - own)
-
-    def _moments(self, classes: Rows, scatter: Points) -> Moments:
+    def _moments(self, classes: Rows, total: Points, scatter: Points) -> Moments:
         count = int(self.table.counts[classes].sum())
-        mean = self.table.sums[classes].sum(axis=0) / count
-        return Moments(count, mean, scatter - count * np.outer(mean, mean))
+        return Moments(count, total / count, scatter - np.outer(total, total / count))
 
-    def _scatter(self, classes: Rows) -> Points:
-        """Sum of outer products about the table's origin."""
+    def _sums(self, classes: Rows) -> _Sums:
         wanted = np.zeros(len(self.table), dtype=bool)
         wanted[classes] = True
-        near = min(self._known, key=lambda known: np.count_nonzero(known[0] ^ wanted), default=None)
-        if near is None or 2 * np.count_nonzero(near[0] ^ wanted) > len(classes):
-            total = self.table.scatter(np.flatnonzero(wanted))
+        near = min(self._known, key=lambda known: np.count_nonzero(known.classes ^ wanted), default=None)
+        if near is None or 2 * np.count_nonzero(near.classes ^ wanted) > len(classes):
+            found = _Sums(wanted, *self._added(np.flatnonzero(wanted)))
+        elif np.array_equal(near.classes, wanted):
+            return near
         else:
-            more, less = np.flatnonzero(wanted & ~near[0]), np.flatnonzero(near[0] & ~wanted)
-            if not len(more) + len(less):
-                return near[1]
-            total = near[1] + self.table.scatter(more) - self.table.scatter(less)
-        self._known.append((wanted, total))
-        return total
+            more = self._added(np.flatnonzero(wanted & ~near.classes))
+            less = self._added(np.flatnonzero(near.classes & ~wanted))
+            found = _Sums(wanted, near.total + more[0] - less[0], near.scatter + more[1] - less[1])
+        self._known.append(found)
+        return found
+
+    def _added(self, classes: Rows) -> tuple[Points, Points]:
+        return self.table.sums[classes].sum(axis=0), self.table.scatter(classes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Of a set of classes (a mask) the sum of the rows and of their outer products, both about the table's origin."""
+
+    classes: NDArray[np.bool_]
+    total: Points
+    scatter: Points

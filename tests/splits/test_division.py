@@ -46,7 +46,16 @@ def test_bad_initial_division_is_named(initial: str | tuple[list[str], list[str]
 
 @pytest.mark.parametrize(
     ("classes", "share", "training"),
-    [(20, 0.5, 10), (21, 0.5, 11), (10, 0.6, 6), (20, 0.55, 11), (10, 0.41, 5), (30, 0.8, 24), (50, 0.08, 4)],
+    [
+        (20, 0.5, 10),
+        (21, 0.5, 11),
+        (10, 0.6, 6),
+        (25, 0.28, 7),
+        (100, 0.55, 55),
+        (10, 0.41, 5),
+        (30, 0.8, 24),
+        (50, 0.08, 4),
+    ],
 )
 @pytest.mark.parametrize("initial", ["sorted", "random"])
 def test_a_share_of_the_classes_trains_rounded_up_but_not_for_rounding(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from many_classes import random_classes, random_space
+from many_classes import random_classes, random_space, two_clouds
 from numpy.typing import NDArray
 
 from oodml.datasets import load_dataset
@@ -23,14 +23,16 @@ from oodml.splits.measures import measured_space
 from oodml.splits.points import Rows
 from oodml.splits.search import Search, _disjoint, gap_change
 from oodml.splits.space import ClassSpace
-from oodml.splits.states import measure_state
+from oodml.splits.states import State, measure_state
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 Means = NDArray[np.float64]
 
 
-def after_every_exchange(space: ClassSpace, train: Rows, test: Rows) -> list[float]:
-    return [space.shift(*exchange(train, test, [(int(p), int(q))])) for p in train for q in test]
+def assert_no_exchange_helps(space: ClassSpace, end: State, sign: int) -> None:
+    train, test = space.rows(end.train), space.rows(end.test)
+    around = [space.shift(*exchange(train, test, [(int(p), int(q))])) for p in train for q in test]
+    assert max(sign * shift for shift in around) <= sign * end.shift + 1e-6 * abs(end.shift) + 1e-9
 
 
 @given(st.integers(0, 10_000), st.integers(4, 14), st.integers(1, 20), st.data())
@@ -72,16 +74,26 @@ def test_a_climb_never_turns_back_and_ends_where_no_exchange_helps(
     assert end == path[-1]
     assert all(sign * after.shift > sign * before.shift for before, after in pairwise(path))
     assert {(len(state.train), len(state.test)) for state in path} == {(n, m)}
-    around = after_every_exchange(space, space.rows(end.train), space.rows(end.test))
-    best = max(sign * shift for shift in around)
-    assert best <= sign * end.shift + 1e-6 * abs(end.shift) + 1e-9
+    assert_no_exchange_helps(space, end, sign)
     assert all(state.origin[7] == ("+" if state.shift >= start.shift else "-") for state in search.visited)
+
+
+@pytest.mark.parametrize(
+    ("n", "harder", "seed"),
+    [(9, True, 3), (15, True, 26), (9, False, 22), (10, False, 3), (13, False, 21), (13, False, 23), (15, False, 18)],
+)
+def test_a_climb_goes_on_where_the_means_do_not_say_which_exchange_helps(n: int, harder: bool, seed: int) -> None:
+    # here the 48 exchanges that move the means most are not enough
+    data = random_classes(seed, 2 * n, 6)
+    space = ClassSpace(data.means, data.names)
+    start = measure_state(space, "default", np.arange(n), np.arange(n, 2 * n))
+    assert_no_exchange_helps(space, Search(space, start).climb(start, harder=harder), 1 if harder else -1)
 
 
 def test_the_optimum_over_all_divisions_is_found() -> None:
     # 10 classes: 252 divisions in halves; a search from two starts may end at a local optimum, and does so rarely
     at_top = at_bottom = 0
-    for seed in range(15):
+    for seed in range(10):
         means = np.random.default_rng(seed).normal(size=(10, 3)) * [2, 1, 0.5]
         space = ClassSpace(means, [f"c{row}" for row in range(10)])
         halves = [np.array(half) for half in combinations(range(10), 5)]
@@ -91,8 +103,8 @@ def test_the_optimum_over_all_divisions_is_found() -> None:
         assert min(shifts) * (1 - 1e-6) <= min(reached) and max(reached) <= max(shifts) * (1 + 1e-6)
         at_top += max(reached) >= max(shifts) * (1 - 1e-6)
         at_bottom += min(reached) <= min(shifts) * (1 + 1e-6)
-    assert at_top >= 13, f"{at_top} of 15"
-    assert at_bottom >= 12, f"{at_bottom} of 15"
+    assert at_top >= 9, f"{at_top} of 10"  # all, when this was written
+    assert at_bottom >= 8, f"{at_bottom} of 10"  # 9
 
 
 @given(st.integers(0, 10_000), st.integers(8, 30), st.integers(1, 12))
@@ -111,14 +123,11 @@ def assert_reaches_further(means: Means, names: list[str]) -> tuple[Ladder, Ladd
 
 @pytest.mark.parametrize("seed", [28, 41, 45, 61, 113, 138, *range(6)])
 def test_a_division_along_the_main_axis_counts_even_if_no_exchange_improves_it(seed: int) -> None:
-    rng = np.random.default_rng(seed)  # for the first six seeds it is a local optimum that no other way leads to
-    classes, d = int(rng.integers(8, 20)), int(rng.integers(1, 6))
-    means = rng.normal(size=(classes, d)) * np.linspace(2, 0.3, d) + 3 * (rng.random((classes, 1)) > 0.5)
+    data = two_clouds(seed)  # for the first six seeds it is a local optimum that no other way leads to
+    means, half = data.means, (len(data.names) + 1) // 2
     centred = means - means.mean(axis=0)
     order = np.argsort(centred @ np.linalg.svd(centred)[2][0])
-    half = (classes + 1) // 2
-    names = [f"c{row:02d}" for row in range(classes)]
-    ladder = make_ladder(means, names, generator="search", null_draws=2)
+    ladder = make_ladder(means, data.names, generator="search", null_draws=2)
     # of an odd number either end may be the larger side: the one that shares more with the default division
     ends = [(order[:half], order[half:]), (order[-half:], order[:-half])]
     train, test = max(ends, key=lambda sides: int((sides[0] < half).sum()))
@@ -154,7 +163,7 @@ def test_search_goes_further_than_swapping_on_omniglot() -> None:
     assert searched.levels[-1].shift > 3 * swapped.levels[-1].shift  # 50 swaps are few of 811
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_targets_are_hit(seed: int) -> None:
     data = random_classes(seed, 40, 5)
     free = make_ladder(data.means, data.names, generator="search", null_draws=2)
