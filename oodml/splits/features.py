@@ -101,9 +101,12 @@ class FeatureTable:
 
     def scatter(self, classes: Rows) -> Points:
         """Sum of the outer products of the rows of some classes, less the origin, shape (d, d)."""
-        total = np.zeros((self.dimension, self.dimension))
-        for _, chunk in self.read(classes):
-            total += chunk.T @ chunk
+        products = (chunk.T @ chunk for _, chunk in self.read(classes))
+        total: Points | None = next(products, None)
+        if total is None:
+            return np.zeros((self.dimension, self.dimension))
+        for product in products:
+            total += product
         return total
 
     def thinned(self, most_rows: int, most_classes: int) -> tuple[FeatureTable, Rows]:

@@ -34,7 +34,8 @@ class MomentMeter:
 
     def shift(self, train: Rows, test: Rows) -> float:
         """Distance between the rows of two sides."""
-        everything, own = self._sums(np.concatenate([train, test])), self._sums(train)
+        own = self._sums(train)
+        everything = self._sums(np.concatenate([train, test]))  # from the training side where nothing is known yet
         others = everything.total - own.total, everything.scatter - own.scatter
         return from_moments(self._moments(train, own.total, own.scatter), self._moments(test, *others))
 
