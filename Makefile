@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
+# tests share the cores already: a second thread of linear algebra in each of them only waits
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow lint bench format clean browser
@@ -28,10 +30,10 @@ demo: install  ## make-splits, sweep and report on the embedded glyphs, into bui
 	$(BIN)/oodml report $(DEMO)/sweep --out $(DEMO)/report
 
 test: $(VENV)/.installed-test  ## Run the tests (offline, under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PYTEST) -n 2 --dist worksteal
 
 test-slow: $(VENV)/.installed-test browser  ## Run the slow tests: browser, demo, installation
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.installed-test  ## ruff (check and format) and mypy --strict
 	$(BIN)/ruff check .
