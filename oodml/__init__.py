@@ -12,7 +12,8 @@ from oodml.version import __version__
 
 if TYPE_CHECKING:
     from oodml.datasets import load_dataset
-    from oodml.evaluation import evaluate_embeddings
+    from oodml.evaluation import Evaluation, evaluate, evaluate_embeddings
+    from oodml.query_table import compare_evaluations, query_table, score_intervals
     from oodml.records import Episode, Ladder, Level, RunSpec
     from oodml.results import read_leaderboard, read_runs
     from oodml.splits import (
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "Episode": "oodml.records",
+    "Evaluation": "oodml.evaluation",
     "Ladder": "oodml.records",
     "Level": "oodml.records",
     "Moments": "oodml.splits",
     "RunSpec": "oodml.records",
+    "compare_evaluations": "oodml.query_table",
+    "evaluate": "oodml.evaluation",
     "evaluate_embeddings": "oodml.evaluation",
     "frechet_distance": "oodml.splits",
     "kid": "oodml.splits",
@@ -40,20 +44,25 @@ _EXPORTS = {
     "load_ladder": "oodml.splits",
     "make_ladder": "oodml.splits",
     "mmd": "oodml.splits",
+    "query_table": "oodml.query_table",
     "read_leaderboard": "oodml.results",
     "read_runs": "oodml.results",
     "run_sweep": "oodml.sweep",
     "save_ladder": "oodml.splits",
+    "score_intervals": "oodml.query_table",
     "sliced_wasserstein": "oodml.splits",
 }
 
 __all__ = [
     "Episode",
+    "Evaluation",
     "Ladder",
     "Level",
     "Moments",
     "RunSpec",
     "__version__",
+    "compare_evaluations",
+    "evaluate",
     "evaluate_embeddings",
     "frechet_distance",
     "kid",
@@ -61,10 +70,12 @@ __all__ = [
     "load_ladder",
     "make_ladder",
     "mmd",
+    "query_table",
     "read_leaderboard",
     "read_runs",
     "run_sweep",
     "save_ladder",
+    "score_intervals",
     "sliced_wasserstein",
 ]
 

@@ -120,6 +120,10 @@ Preset = Annotated[str | None, typer.Option(help="quick (default) or paper.", ri
 EmbeddingDim = Annotated[int | None, typer.Option(min=1, rich_help_panel=_TRAIN)]
 Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps per run.", rich_help_panel=_TRAIN)]
 Selection = Annotated[str | None, typer.Option(help="Weights to score: last, val or oracle.", rich_help_panel=_TRAIN)]
+RunMetrics = Annotated[
+    str | None,
+    typer.Option("--metrics", metavar="A,B", help="default, all, or names such as nmi.", rich_help_panel=_TRAIN),
+]
 Set = Annotated[
     list[str],
     typer.Option("--set", metavar="NAME.OPTION=VALUE", help="E.g. margin.beta=0.6.", rich_help_panel=_TRAIN),

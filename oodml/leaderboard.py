@@ -28,7 +28,7 @@ from oodml.entries import (
     row_tuples,
 )
 from oodml.errors import ResultsError, UnknownNameError
-from oodml.metrics.base import DEFAULT_METRICS, metric_info
+from oodml.metrics.base import HEADLINE_METRICS, metric_info
 from oodml.records import Level
 from oodml.results import sort_leaderboard, to_frame
 from oodml.statistics import ags, rank_range, t_interval
@@ -71,7 +71,7 @@ def build_leaderboard(
     rows: list[Row] = []
     for entry, grid in grids.items():
         seen = {variant for known, variant in curves if known == entry}
-        for variant in seen or {Variant("zero_shot", None, None, metric) for metric in DEFAULT_METRICS}:
+        for variant in seen or {Variant("zero_shot", None, None, metric) for metric in HEADLINE_METRICS}:
             identity = {**facts[entry.benchmark], **entry._asdict(), **variant._asdict()}
             curve = curves.get((entry, variant), {})
             rows += _cells(identity, grid, curve, ladders[entry.benchmark])

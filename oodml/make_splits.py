@@ -11,7 +11,7 @@ import numpy as np
 from oodml.datasets.base import Dataset
 from oodml.embedder import EmbedderOptions, Progress, embed_dataset
 from oodml.embeddings import class_means
-from oodml.evaluation import evaluate_embeddings
+from oodml.evaluation import evaluate
 from oodml.records import Ladder
 from oodml.splits import make_ladder
 
@@ -88,7 +88,7 @@ def _reference(dataset: Dataset, features: NDArray[np.float32]) -> Callable[[Seq
         rows = dataset.rows_of(classes)
         if np.bincount(dataset.labels[rows]).max() < 2:
             return {}
-        values = evaluate_embeddings(features[rows], dataset.labels[rows], metrics=REFERENCE_METRICS)
+        values = evaluate(features, dataset.labels[rows], rows=rows, metrics=REFERENCE_METRICS).scores
         return {metric: values[metric] for metric in REFERENCE_METRICS}
 
     return reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -36,6 +37,7 @@ from oodml.training import DivergedError, train
 from oodml.version import __version__
 
 Progress = Callable[[int, int], None]
+SELECTED_BY = ("recall_at_1", "map_at_r")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Bench:
         dataset: Where its images are.
         network: The backbone as the user named it.
         device: "cpu" or "cuda".
+        metrics: What runs are scored by, see `evaluate_embeddings`.
         cache: Folder of packed images and embeddings; None for the default.
     """
 
@@ -54,6 +57,7 @@ class Bench:
     dataset: DatasetRef
     network: NetworkConfig
     device: str = "cpu"
+    metrics: tuple[str, ...] = ("default",)
     cache: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -114,7 +118,8 @@ def execute(bench: Bench, spec: RunSpec) -> list[dict[str, Any]]:
         return [{**base, "status": "failed", "error": text, "peak_memory_mb": memory.peak_mb()}]
     counts = {name: int(scores.pop(name)) for name in COUNTS}
     common = {**base, **costs, **counts, "status": "done", "peak_memory_mb": memory.peak_mb()}
-    return [{**common, "metric": metric, "value": value} for metric, value in scores.items()]
+    defined = {metric: value for metric, value in scores.items() if not math.isnan(value)}
+    return [{**common, "metric": metric, "value": value} for metric, value in defined.items()]
 
 
 def identity_columns(bench: Bench, spec: RunSpec) -> dict[str, Any]:
@@ -165,10 +170,10 @@ def _train_and_score(bench: Bench, spec: RunSpec) -> tuple[dict[str, float], dic
             options,
             spec.run_id,
             score=score,
-            validate=lambda: _score(bench, network, source, val_rows) if len(val_rows) else {},
+            validate=lambda: _score(bench, network, source, val_rows, SELECTED_BY) if len(val_rows) else {},
         )
     trained = time.perf_counter()
-    scores = _score(bench, network, source, bench.data.rows_of(level.test))
+    scores = _score(bench, network, source, bench.data.rows_of(level.test), bench.metrics, int(labels.max()) + 1)
     dim = int(scores.pop("embedding_dim"))
     eval_s = time.perf_counter() - trained
     return scores, {"train_s": trained - started, "eval_s": eval_s, "embedding_dim": dim}
@@ -203,11 +208,26 @@ def build_network(
     return network, ImageSource(bench.pack(options), options, backbone, device)
 
 
-def _score(bench: Bench, network: Network, source: Source, rows: NDArray[np.int64]) -> dict[str, float]:
+def _score(
+    bench: Bench,
+    network: Network,
+    source: Source,
+    rows: NDArray[np.int64],
+    metrics: Sequence[str],
+    num_train_classes: int | None = None,
+) -> dict[str, float]:
     embeddings = embed(network, source, rows)
     if not np.isfinite(embeddings).all():
         raise DivergedError("the embeddings of the test images are not finite")
-    return {**evaluate_embeddings(embeddings, bench.data.labels[rows]), "embedding_dim": embeddings.shape[1]}
+    scores = evaluate_embeddings(
+        embeddings,
+        bench.data.labels[rows],
+        metrics=metrics,
+        distance=network.method.distance,
+        num_train_classes=num_train_classes,
+        device=bench.device,
+    )
+    return {**scores, "embedding_dim": embeddings.shape[1]}
 
 
 def _selection_score(
@@ -219,7 +239,7 @@ def _selection_score(
     rows = bench.data.rows_of(level.val if selection == "val" else level.test)
 
     def score() -> float:
-        values = _score(bench, network, source, rows)
+        values = _score(bench, network, source, rows, SELECTED_BY)
         return values["recall_at_1"] + (values["map_at_r"] if selection == "val" else 0.0)
 
     return score

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodml import store
+from oodml.devices import pick_device
 from oodml.errors import UsageError
+from oodml.metrics import metric_names
 from oodml.plan import DEFAULT_METHODS, make_plan, save_plan
 from oodml.presets import BACKBONES, Situation, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec, Scalar
@@ -38,6 +40,7 @@ class SweepOptions:
     std: tuple[float, ...] | None = None
     settings: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     selection: str = "last"
+    metrics: Sequence[str] = ("default",)
     device: str = "auto"
     workers: int | None = None
     threads: int = 1
@@ -104,7 +107,9 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
     if vectors != (name == "vectors"):
         holds = "ready-made vectors" if vectors else "images"
         raise UsageError(f"dataset {dataset.spec!r} holds {holds}; the backbone {name!r} cannot take them")
-    bench = Bench(ladder, dataset, network, pick_device(options.device))
+    for metric in options.metrics:
+        metric_names(metric, num_classes=1)
+    bench = Bench(ladder, dataset, network, pick_device(options.device), tuple(options.metrics))
     settings = dict(options.settings)
     situation = Situation(
         dataset=ladder.dataset.partition(":")[0],
@@ -140,23 +145,6 @@ def starts_from_scratch(options: SweepOptions) -> bool:
         return False
     quick = options.preset == "quick" and not options.backbone
     return quick if options.pretrained is None else not options.pretrained
-
-
-def pick_device(name: str) -> str:
-    """The device that "auto" stands for here, or the named one if it is there.
-
-    Raises:
-        UsageError: If it is not.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name!r} should be auto, cpu or cuda")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no GPU on this machine; use --device cpu")
-    return name
 
 
 def missing(prepared: Prepared) -> list[RunSpec]:

@@ -27,7 +27,7 @@ KEYS = (
         "mean",
         "std",
     ),
-    *("selection", "device", "workers", "threads", "retry_failed", *TRAIN_FLAGS),
+    *("selection", "metrics", "device", "workers", "threads", "retry_failed", *TRAIN_FLAGS),
 )
 
 
@@ -51,9 +51,10 @@ def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str]
     train = {key: merged.pop(key) for key in TRAIN_FLAGS if key in merged}
     if train:
         settings["train"] = {**settings.get("train", {}), **train}
-    methods = _as_list(merged.pop("methods", list(DEFAULT_METHODS)))
+    methods = _as_list(merged.pop("methods", list(DEFAULT_METHODS)), "method")
     if methods == ["all"]:
         methods = registry.names("method")
+    merged["metrics"] = tuple(_as_list(merged.pop("metrics", ["default"]), "metric"))
     levels = merged.pop("levels", None)
     weights = merged.pop("weights", None)
     return SweepOptions(
@@ -82,10 +83,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Scalar]]]:
     return top, scopes
 
 
-def _as_list(value: object) -> list[str]:
+def _as_list(value: object, kind: str) -> list[str]:
     names = parse_names(value) if isinstance(value, str) else [str(item) for item in _sequence(value)]
     if not names:
-        raise UsageError("--methods names no method; `oodml methods` lists them")
+        raise UsageError(f"--{kind}s names no {kind}; `oodml {kind}s` lists them")
     return names
 
 

@@ -25,6 +25,7 @@ COMMANDS = [
     "make-splits",
     "sweep",
     "report",
+    "evaluate",
     "inspect",
     "compare-shift",
     "import-splits",
@@ -32,6 +33,7 @@ COMMANDS = [
     "datasets",
     "backbones",
     "methods",
+    "metrics",
 ]
 QUICK = ["--steps", "3", "--set", "train.batch_size=16", "--workers", "1", "--embedding-dim", "6"]
 

@@ -11,6 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "oodml"
 CORE = {
+    "devices",
+    "directions",
     "errors",
     "memory",
     "networks",
@@ -24,17 +26,25 @@ CORE = {
 }
 LEAVES = {"datasets", "backbones", "methods", "metrics"}
 ENGINE = {
+    "approximate",
     "augmentation",
+    "clusters",
     "dataset_ref",
     "embedder",
     "embeddings",
     "evaluation",
+    "evaluation_input",
+    "evaluation_parts",
     "images",
     "inputs",
     "ladder_embedder",
     "model",
+    "pair_statistics",
     "presets",
+    "query_table",
+    "ranking",
     "sampling",
+    "summaries",
     "training",
 }
 TABLES = {"entries", "leaderboard", "plan", "report", "reporting", "results", "statistics", "sweep_config"}

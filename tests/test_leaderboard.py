@@ -13,7 +13,7 @@ import pytest
 from oodml import schema
 from oodml.errors import ResultsError
 from oodml.leaderboard import build_leaderboard, levels_frame
-from oodml.metrics import DEFAULT_METRICS
+from oodml.metrics import HEADLINE_METRICS
 from oodml.records import Level
 from oodml.results import read_leaderboard, to_frame, write_leaderboard
 from oodml.statistics import t_interval
@@ -173,7 +173,7 @@ def test_without_a_plan_what_ran_was_planned() -> None:
 
 def test_a_plan_without_runs_shows_gaps_for_the_default_metrics() -> None:
     board = build_leaderboard(runs_frame([]), plan_frame(PLAN), LEVELS)
-    assert len(board) == 2 * len(DEFAULT_METRICS) * (3 + 1)
+    assert len(board) == 2 * len(HEADLINE_METRICS) * (3 + 1)
     assert board["mean"].isna().all()
     assert (board["n"] == 0).all()
     assert set(board["ladder_hash"]) == {"h"}

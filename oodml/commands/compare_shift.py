@@ -102,9 +102,9 @@ def _features(ladder: Ladder, names: list[str], given: dict[str, Any], bar: Any)
 
 
 def _flags(given: dict[str, Any]) -> NetworkFlags:
+    from oodml.devices import pick_device
     from oodml.networks import NetworkConfig
     from oodml.shift_embedders import NetworkFlags
-    from oodml.sweep import pick_device
 
     config = NetworkConfig(
         name="",

@@ -21,9 +21,9 @@ def embedder_options(given: Mapping[str, Any]) -> EmbedderOptions:
     Raises:
         UsageError: If flags do not go together.
     """
+    from oodml.devices import pick_device
     from oodml.embedder import EmbedderOptions
     from oodml.networks import NetworkConfig
-    from oodml.sweep import pick_device
 
     network = None
     if given["embedder"]:

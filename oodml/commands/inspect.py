@@ -121,8 +121,8 @@ def _draw(
     if data is None:
         warn("map of the classes: left out, because it needs the dataset; name it with --dataset")
     else:
+        from oodml.devices import pick_device
         from oodml.ladder_embedder import own_class_means, own_embedder
-        from oodml.sweep import pick_device
 
         on = pick_device(device or "auto")
         try:

@@ -1,4 +1,4 @@
-"""`oodml datasets`, `oodml backbones` and `oodml methods`: what the names can be."""
+"""`oodml datasets`, `backbones`, `methods` and `metrics`: what the names can be."""
 
 from __future__ import annotations
 
@@ -43,6 +43,22 @@ def methods() -> None:
         source = f"{info.family}; {info.paper}" if info.paper != "-" else info.family
         rows.append((name, info.summary, "\n".join(filter(None, (source, _options("--set", info.options, name))))))
     _show(rows)
+
+
+def metrics() -> None:
+    """List the metrics with their direction and bounds."""
+    from oodml.console import say
+    from oodml.metrics import METRICS
+
+    rows = []
+    for metric in METRICS.values():
+        better = "higher is better" if metric.higher_is_better else "lower is better"
+        asked = "" if metric.by_default else "; on request"
+        low, high = (f"{bound:g}" for bound in metric.bounds)
+        rows.append((metric.name, metric.summary, f"{metric.family}; {better}, {low} to {high}{asked}"))
+    _show(rows)
+    say("\nrecall_at_<k>, map_at_<k>, rho_<m> and fnmr_at_fmr_1e-<p> exist for every number. Every retrieval")
+    say("metric has a variant <name>_macro: the mean over classes of the mean of their queries.")
 
 
 def _options(flag: str, options: Mapping[str, Scalar], scope: str = "") -> str:

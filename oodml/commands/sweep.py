@@ -36,6 +36,7 @@ def sweep(
     steps: arg.Steps = None,
     embedding_dim: arg.EmbeddingDim = None,
     selection: arg.Selection = None,
+    metrics: arg.RunMetrics = None,
     set_: arg.Set = [],  # noqa: B006 - typer copies it
     config: arg.Config = None,
     backbone: arg.BackboneName = None,

@@ -109,6 +109,10 @@ class Method(nn.Module):
     num_views = 1
     """How many independently augmented views of each image a step gets."""
 
+    distance: str | Callable[[Tensor, Tensor], Tensor] = "cosine"
+    """How test embeddings are compared: "cosine", "euclidean", or a function (a method of the class, say) of queries
+    (q, d) and gallery (g, d) that returns similarities (q, g), the nearest largest."""
+
     def __init__(self, context: Context, options: Mapping[str, Scalar]) -> None:
         super().__init__()
         self.context = context

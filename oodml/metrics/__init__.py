@@ -1,5 +1,5 @@
-"""Metrics by name. This package's records import neither torch nor an engine."""
+"""Metrics by name. This package imports no engine."""
 
-from oodml.metrics.base import DEFAULT_METRICS, METRICS, Metric, metric_info
+from oodml.metrics.base import HEADLINE_METRICS, METRICS, Metric, metric_info, metric_names
 
-__all__ = ["DEFAULT_METRICS", "METRICS", "Metric", "metric_info"]
+__all__ = ["HEADLINE_METRICS", "METRICS", "Metric", "metric_info", "metric_names"]

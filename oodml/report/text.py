@@ -7,6 +7,30 @@ from collections.abc import Sequence
 
 MINUS, PLUS_MINUS, EN_DASH, DELTA, ELLIPSIS = "\u2212", "\u00b1", "\u2013", "\u0394", "\u2026"
 GAP = "missing"
+_PATTERNS = {
+    r"recall_at_(\d+)": "Recall@{}",
+    r"map_at_(\d+)": "MAP@{}",
+    r"rho_(\d+)": "spectral decay \u03c1({}) \u2193",
+    r"fnmr_at_fmr_(.+)": "FNMR at FMR {} \u2193",
+}
+_NAMES = {
+    "map_at_r": "MAP@R",
+    "map": "MAP",
+    "map_at_1000_paper": "MAP@1000 as published",
+    "map_at_c_paper": "MAP@C as published",
+    "nmi": "NMI",
+    "ami": "AMI",
+    "f1": "F1",
+    "nmi_paper": "NMI as published",
+    "f1_paper": "F1 as published",
+    "intra": "distance within classes \u2193",
+    "inter": "distance between classes",
+    "intra_over_inter": "distance within / between classes \u2193",
+    "rho_minus_1": "spectral decay \u03c1(\u22121) \u2193",
+    "uniformity": "uniformity \u2193",
+    "alignment": "alignment \u2193",
+    "opis": "OPIS \u2193",
+}
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -48,12 +72,18 @@ def rank_range(low: int | None, high: int | None) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """A metric's name in prose: recall_at_1 is "Recall@1", map_at_r is "MAP@R"; unknown names stay."""
+    """A metric's name in prose: recall_at_1 is "Recall@1", map_at_r is "MAP@R"; an arrow says where lower is better.
+
+    Unknown names stay as they are.
+    """
     if metric.startswith("ags_"):
         return f"AGS of {metric_name(metric.removeprefix('ags_'))}"
-    if match := re.fullmatch(r"recall_at_(\d+)", metric):
-        return f"Recall@{match[1]}"
-    return {"map_at_r": "MAP@R"}.get(metric, metric)
+    if metric.endswith("_macro"):
+        return f"{metric_name(metric.removesuffix('_macro'))}, mean of classes"
+    for pattern, words in _PATTERNS.items():
+        if match := re.fullmatch(pattern, metric):
+            return words.format(*match.groups())
+    return _NAMES.get(metric, metric)
 
 
 def interval_name(made: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodml.errors import LadderError
+from oodml.directions import fingerprints, first_copies, unit_rows
+from oodml.errors import DatasetError, LadderError
 from oodml.splits.features import FeatureTable
 from oodml.splits.points import Rows
 
@@ -41,7 +42,7 @@ class Difficulty:
         self._unit = _unit_rows(images)
         self._row = images.order
         self._starts = images.starts
-        self._copy_of = _first_copies(self._unit)
+        self._copy_of = first_copies(fingerprints(self._unit), self._unit.__getitem__)
         self._base = np.zeros(len(images), dtype=bool), np.zeros(len(self._unit), dtype=np.int32)
 
     @cached_property
@@ -152,22 +153,13 @@ class SameDifficulty:
 
 
 def _unit_rows(images: FeatureTable) -> NDArray[np.float32]:
-    """All rows by class, not less the origin, scaled to length 1; rounded as the metric rounds them."""
+    """All rows by class, not less the origin, scaled to length 1 as the metric scales them."""
     unit = np.empty((len(images.order), images.dimension), dtype=np.float32)
     start = 0
     for _, rows in replace(images, origin=0.0).read(np.arange(len(images))):
-        peak = np.abs(rows).max(axis=1, keepdims=True)
-        if not peak.all():
-            raise LadderError("an image has features of length 0 and no direction; leave it out")
-        rows /= peak
-        unit[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        try:
+            unit[start : start + len(rows)] = unit_rows(rows)
+        except DatasetError as error:
+            raise LadderError("an image has features of length 0 and no direction; leave it out") from error
         start += len(rows)
-    unit += 0.0  # -0 becomes 0, so that equal rows have equal bytes
     return unit
-
-
-def _first_copies(unit: NDArray[np.float32]) -> Rows | None:
-    """For every row the first one equal to it, None if all differ: a matrix product may round equal columns apart."""
-    first: dict[bytes, int] = {}
-    copies = np.array([first.setdefault(row.tobytes(), place) for place, row in enumerate(unit)])
-    return None if len(first) == len(unit) else copies

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oodml.metrics import METRICS
 from oodml.report import text
 
 
@@ -54,6 +55,13 @@ def test_ranks_are_ranges_unless_certain() -> None:
 def test_metrics_have_names_in_prose() -> None:
     names = [text.metric_name(name) for name in ("recall_at_1", "map_at_r", "ags_recall_at_4", "my_metric")]
     assert names == ["Recall@1", "MAP@R", "AGS of Recall@4", "my_metric"]
+    names = [text.metric_name(name) for name in ("map_at_1000", "nmi", "map_at_r_macro", "ags_rho_2", "uniformity")]
+    assert names == ["MAP@1000", "NMI", "MAP@R, mean of classes", "AGS of spectral decay ρ(2) ↓", "uniformity ↓"]
+
+
+def test_every_metric_where_lower_is_better_says_so() -> None:
+    for metric in METRICS.values():
+        assert text.metric_name(metric.name).endswith("↓") != metric.higher_is_better
 
 
 def test_the_interval_of_the_leaderboard_is_put_in_words() -> None:
