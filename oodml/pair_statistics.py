@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from threading import Lock
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Uniformity:
     """log of the mean of exp(-2 |x - y|^2) over pairs of unit rows (Wang and Isola 2020, arXiv:2005.10242)."""
 
     def __init__(self) -> None:
-        self._sum, self._pairs = 0.0, 0
+        self._parts: list[tuple[float, int]] = []  # tiles come in any order, from several threads
 
     def see(self, similar: Tensor, rows: slice, columns: slice, mirrored: bool) -> None:
         """Adds a tile of cosines; |x - y|^2 = 2 - 2 cos."""
@@ -37,12 +38,14 @@ class Uniformity:
             potential = part.mul(4).sub_(4).exp_()
             own = potential.diagonal(row - column) if not mirrored else potential[:0, 0]
             own.zero_()
-            self._sum += times * float(potential.sum(dim=1).sum(dtype=torch.float64))
-            self._pairs += times * (potential.numel() - len(own))
+            total = times * float(potential.sum(dim=1).sum(dtype=torch.float64))
+            self._parts.append((total, times * (potential.numel() - len(own))))
 
     def value(self) -> float:
         """In [-8, 0]; NaN without a pair."""
-        return max(-8.0, min(0.0, math.log(self._sum / self._pairs))) if self._pairs else math.nan
+        pairs = sum(count for _, count in self._parts)
+        total = math.fsum(part for part, _ in self._parts)
+        return max(-8.0, min(0.0, math.log(total / pairs))) if pairs else math.nan
 
 
 class Verification:
@@ -63,6 +66,7 @@ class Verification:
                 f"verification of {len(layout.sizes)} classes needs {needed / 2**30:.1f} GiB; "
                 "allow more memory or leave opis and fnmr out"
             )
+        self._lock = Lock()
         self._group = torch.from_numpy(layout.group)
         self._fine = torch.zeros((2, FINE_STEPS), dtype=torch.int64)  # impostors, genuine
         self._coarse = np.zeros((2, len(layout.sizes), COARSE_STEPS), dtype=np.int32)
@@ -78,7 +82,9 @@ class Verification:
             genuine = (row_group == column_group).int()
             # scaled before shifted: adding 1 first would round cosines just below a border onto it
             step = part.mul(half).floor_().clamp_(-half, half - 1).int().add_(half)
-            self._fine += (2 if mirrored else 1) * _counts(genuine * FINE_STEPS + step, 2 * FINE_STEPS).view(2, -1)
+            fine = _counts(genuine * FINE_STEPS + step, 2 * FINE_STEPS).view(2, -1)
+            with self._lock:
+                self._fine += (2 if mirrored else 1) * fine
             step >>= SHIFT
             self._by_class(row_group, step, genuine)
             if mirrored:
@@ -95,16 +101,19 @@ class Verification:
         low, high = int(group.min()), int(group.max()) + 1
         keys = genuine * ((high - low) * COARSE_STEPS) + ((group - low) * COARSE_STEPS).int() + step
         found = _counts(keys, 2 * (high - low) * COARSE_STEPS).view(2, high - low, COARSE_STEPS)
-        self._coarse[:, low:high] += found.numpy()
+        with self._lock:
+            self._coarse[:, low:high] += found.numpy()
 
     def _leave_out(self, part: Tensor, first_row: int, first_column: int) -> None:
         """Takes back the pairs of a row with itself."""
         own = part.diagonal(first_row - first_column)
         half = FINE_STEPS // 2
         step = own.mul(half).floor_().clamp_(-half, half - 1).long().add_(half)
-        self._fine[1] -= torch.bincount(step, minlength=FINE_STEPS)
         at = max(first_row, first_column)
-        np.subtract.at(self._coarse[1], (self._group[at : at + len(own)].numpy(), (step >> SHIFT).numpy()), 1)
+        classes = self._group[at : at + len(own)].numpy()
+        with self._lock:
+            self._fine[1] -= torch.bincount(step, minlength=FINE_STEPS)
+            np.subtract.at(self._coarse[1], (classes, (step >> SHIFT).numpy()), 1)
 
 
 def _counts(keys: Tensor, size: int) -> Tensor:

@@ -86,7 +86,7 @@ def test_a_gallery_takes_no_more(distance: Any) -> None:
     names = ["recall_at_1", "map"]
     plenty = evaluate_embeddings(rows, labels, metrics=names, **options)
     found, tensor, arrays = held(lambda: evaluate_embeddings(rows, labels, metrics=names, memory_gib=0.001, **options))
-    assert found == pytest.approx(plenty, abs=1e-12)
+    assert found == pytest.approx(plenty, abs=1e-6)  # near ties, as above
     assert tensor < SQUARE / 4
     assert arrays < SQUARE / 3
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,15 +14,13 @@ def count_above(similar: Tensor, number: Tensor, threshold: Tensor, at: Tensor, 
         number: Row numbers of the columns, shape (g,), int64.
         threshold: Per row similarities of other entries, shape (b, m), > -inf; +inf counts nothing.
         at: Their row numbers, shape (b, m), int64, none of them a counted column's.
-        work: Memory for b x g values on the same device.
+        work: Memory of the same shape, on the same device.
 
     Returns:
         Counts, shape (b, m), int32.
     """
     width = similar.shape[1]
-    ordered = work.view(-1)[: similar.numel()].view(similar.shape)
-    ordered.copy_(similar)
-    ordered = sort_rows(ordered)
+    ordered = sort_rows(work.copy_(similar))
     below = torch.searchsorted(ordered, threshold, right=True, out_int32=True)
     last = ordered.gather(1, (below - 1).clamp_(min=0).long())
     tied = ((last == threshold) & (below > 0)).any(dim=1).nonzero().squeeze(1)
@@ -40,17 +34,8 @@ def sort_rows(values: Tensor) -> Tensor:
     """Every row in ascending order, on a CPU in place by NumPy, whose sort is an order of magnitude ahead there."""
     if values.device.type != "cpu":
         return values.sort(dim=1).values
-    parts = np.array_split(values.numpy(), torch.get_num_threads())
-    if len(parts) == 1:
-        parts[0].sort(axis=1)
-    else:
-        list(_pool(len(parts)).map(lambda part: part.sort(axis=1), parts))
+    values.numpy().sort(axis=1)
     return values
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "oodml-sort")
 
 
 def _count_by_key(similar: Tensor, number: Tensor, threshold: Tensor, at: Tensor) -> Tensor:

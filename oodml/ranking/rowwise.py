@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from oodml.ranking.positives import Positives, Targets, find_positives
 from oodml.ranking.rows import Rows
 from oodml.ranking.tiles import Watch
 from oodml.ranking.twins import Twins
+from oodml.ranking.workers import Buffers, num_workers, run_side_by_side
 
 WIDTH = 4096  # places of the gallery that are compared at a time
 LEAST_WIDTH = 64
@@ -62,7 +64,11 @@ class Rowwise:
     def _step(self, start: int, num_twins: int) -> int:
         """Queries whose rows, similarities with a part of the gallery, and positives fit."""
         relevant = self.targets.relevant[start : start + MAX_QUERIES]
-        each = 12 * self.width + 4 * (num_twins + self.queries.dimension) + 40 * np.maximum(relevant, 1)
+        each = (
+            12 * self.width * num_workers(self.queries.device)
+            + 4 * (num_twins + self.queries.dimension)
+            + 40 * np.maximum(relevant, 1)
+        )
         fits = int(np.searchsorted(np.arange(1, len(each) + 1) * each, self.budget * 3 // 4, side="right"))
         return max(1, fits)
 
@@ -77,15 +83,22 @@ class Rowwise:
             return found
 
         found = find_positives(targets, number, similarity)
-        work = torch.empty(len(x.rows) * self.width, device=known.device)
-        for start in range(0, len(self.gallery), self.width):
+        buffers, lock = Buffers(len(x.rows) * self.width, self.queries.device), Lock()
+
+        def count(start: int) -> None:
             places = slice(start, min(len(self.gallery), start + self.width))
             similar = similarity(slice(0, len(x.rows)), places)
             if self.watch:
                 self.watch(similar, part, places, False)
             if found.width:
                 _hide(similar, targets, places)
-                found.above += count_above(similar, number[places], found.threshold, found.number, work)
+                work = buffers.get("work", *similar.shape)
+                counts = count_above(similar, number[places], found.threshold, found.number, work)
+                with lock:
+                    found.above += counts
+
+        for _ in run_side_by_side(count, range(0, len(self.gallery), self.width), self.queries.device):
+            pass
         return found
 
 

@@ -15,10 +15,11 @@ from oodml.ranking.rowwise import Rowwise
 from oodml.ranking.space import Distance, Space
 from oodml.ranking.symmetric import SymmetricRanks
 from oodml.ranking.tiles import Watch
+from oodml.ranking.workers import num_workers
 
 Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
-MAX_TILE = {"cpu": 2000, "cuda": 8000}
+MAX_TILE = {"cpu": 1500, "cuda": 8000}
 POSITIVE_BYTES = 24  # threshold, row number, rank, and the copies of a part of them
 
 
@@ -118,8 +119,8 @@ class Engine:
         return Rows(side.values, side.numbers[order], space, self.device, keep)
 
     def _tile(self, rows: int) -> int:
-        fits = int((self.budget / 4 / 16) ** 0.5)  # a tile, its ordered copy, masks
-        return max(1, min(MAX_TILE.get(self.device.partition(":")[0], 2000), fits, rows))
+        fits = int((self.budget / 4 / 16 / num_workers(self.device)) ** 0.5)  # a tile, its ordered copy, masks
+        return max(1, min(MAX_TILE.get(self.device.partition(":")[0], 1500), fits, rows))
 
     def _positives_fit(self, layout: Layout, tile: int) -> bool:
         """Whether the positives of all rows can wait until all tiles are counted; blocks have their largest width."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
+from threading import Lock
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from oodml.ranking.layout import Layout
 from oodml.ranking.positives import Positives, Targets, find_positives
 from oodml.ranking.rows import Rows
 from oodml.ranking.tiles import Watch
+from oodml.ranking.workers import Buffers, run_side_by_side
 
 
 class SymmetricRanks:
@@ -34,28 +36,25 @@ class SymmetricRanks:
         self._group = torch.from_numpy(layout.group).to(rows.device)
         self._number = torch.from_numpy(layout.order).to(rows.device)
         self._found = [self._positives(part) if rank else None for part in self.parts]
-        self._tile = torch.empty(tile * tile, device=rows.device)
-        self._work = torch.empty_like(self._tile)
+        self._buffers = Buffers(tile * tile, rows.device)
+        self._lock = Lock()
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Iterator[tuple[slice, Positives]]:
         """Places and positives of block after block, when all are counted."""
-        total, done = len(self.parts) * (len(self.parts) + 1) // 2, 0
-        for i in range(len(self.parts)):
-            for j in range(i, len(self.parts)):
-                self._count(i, j)
-                done += 1
-                if progress:
-                    progress(done, total)
+        tiles = list(combinations_with_replacement(range(len(self.parts)), 2))
+        for done, _ in enumerate(run_side_by_side(self._count, tiles, self.rows.device), start=1):
+            if progress:
+                progress(done, len(tiles))
         for part, found in zip(self.parts, self._found, strict=True):
             if found is not None:
                 yield part, found
 
-    def _count(self, i: int, j: int) -> None:
+    def _count(self, tile: tuple[int, int]) -> None:
+        i, j = tile
         a, b = self.parts[i], self.parts[j]
         x = self.rows.block(a.start, a.stop)
         y = x if i == j else self.rows.block(b.start, b.stop)
-        shape = (len(x.rows), len(y.rows))
-        similar = self.rows.space.similarity(x, y, self._tile[: shape[0] * shape[1]].view(shape))
+        similar = self.rows.space.similarity(x, y, self._buffers.get("tile", len(x.rows), len(y.rows)))
         if self.watch:
             self.watch(similar, a, b, i != j)
         if self._group[a.stop - 1] >= self._group[b.start]:  # a class has rows on both sides
@@ -67,7 +66,10 @@ class SymmetricRanks:
     def _add(self, i: int, similar: Tensor, columns: slice) -> None:
         found = self._found[i]
         if found is not None and found.width:
-            found.above += count_above(similar, self._number[columns], found.threshold, found.number, self._work)
+            work = self._buffers.get("work", *similar.shape)
+            counts = count_above(similar, self._number[columns], found.threshold, found.number, work)
+            with self._lock:
+                found.above += counts
 
     def _positives(self, part: slice) -> Positives:
         group = self.layout.group[part]
