@@ -40,9 +40,10 @@ lint: $(VENV)/.installed-test  ## ruff (check and format) and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 
-bench: install  ## Speed and memory of the split generator, minutes
+bench: install  ## Speed and memory of the split generator and the evaluation, minutes
 	$(BIN)/python benchmarks/split_generator.py
 	$(BIN)/python benchmarks/split_scaling.py
+	$(BIN)/python benchmarks/evaluation.py
 
 format: $(VENV)/.installed-test  ## Format and fix what ruff can
 	$(BIN)/ruff check --fix .

@@ -217,8 +217,10 @@ def _score(
     num_train_classes: int | None = None,
 ) -> dict[str, float]:
     embeddings = embed(network, source, rows)
-    if not np.isfinite(embeddings).all():
-        raise DivergedError("the embeddings of the test images are not finite")
+    bad = rows[~np.isfinite(embeddings).all(axis=1)]
+    if len(bad):
+        name = bench.data.image_ids[bad[0]]
+        raise DivergedError(f"the embedding of image {name} is not finite ({len(bad)} such of {len(rows)} scored)")
     scores = evaluate_embeddings(
         embeddings,
         bench.data.labels[rows],

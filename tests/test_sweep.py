@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
@@ -16,10 +17,17 @@ from filelock import FileLock
 import oodml
 from oodml import model, registry, schema, store, training
 from oodml.datasets import load_dataset
-from oodml.errors import DatasetError, LadderError, NewerFileError, ResultsError, StorageError
+from oodml.errors import (
+    DatasetError,
+    LadderError,
+    NewerFileError,
+    ResultsError,
+    StorageError,
+    UnknownNameError,
+)
 from oodml.make_splits import ladder_from_dataset
 from oodml.methods.cards import CARDS, MethodInfo
-from oodml.metrics import metric_names
+from oodml.metrics import metric_info, metric_names
 from oodml.records import Ladder
 from oodml.results import read_plan
 from oodml.sweep import SweepResult
@@ -50,8 +58,13 @@ def test_every_run_has_its_rows_and_a_second_start_does_nothing(ladder: Ladder, 
     assert first.planned == levels * (1 + 2)  # frozen vectors need one seed
     assert first.outcomes == {"done": first.planned} and not first.failures
     runs = oodml.read_runs(tmp_path)
-    assert set(runs["metric"]) == set(metric_names("default", num_classes=2))
-    assert len(runs) == 5 * first.planned and runs["value"].between(0, 1).all()
+    names = set(metric_names("default", num_classes=2))
+    for method, own in runs.groupby("method"):  # six dimensions of the heads have no tenth singular value
+        assert set(own["metric"]) == (names if method == "frozen" else names - {"rho_10"})
+        assert len(own) == own["run_id"].nunique() * own["metric"].nunique()
+    for metric, value in zip(runs["metric"], runs["value"], strict=True):
+        low, high = metric_info(metric).bounds
+        assert low <= value <= high, metric
     assert (runs["num_queries"] > 0).all() and (runs["num_lone"] == 0).all()
     trained = runs[runs["method"] == "margin"]
     assert (trained[["train_s", "eval_s", "peak_memory_mb"]] > 0).all(axis=None)
@@ -83,6 +96,40 @@ def test_a_run_that_diverges_is_recorded_while_the_others_go_on(ladder: Ladder, 
     assert "not finite" in row["error"] and pd.isna(row["value"])
     again = sweep(ladder, tmp_path, methods=["frozen", "margin"], settings={"margin": {"beta": 1e39}})
     assert not again.outcomes and len(again.failures) == len(result.failures)
+
+
+def test_the_metrics_of_a_run_are_those_asked_for(ladder: Ladder, tmp_path: Path) -> None:
+    asked = ["recall_at_3", "nmi_paper", "nmi"]
+    sweep(ladder, tmp_path, methods=["frozen"], metrics=asked, levels=[0])
+    runs = oodml.read_runs(tmp_path)
+    assert runs["metric"].tolist() == asked
+    level = ladder.levels[0]
+    data = load_dataset(ladder.dataset)
+    rows = data.rows_of(level.test)
+    assert data.vectors is not None
+    expected = oodml.evaluate_embeddings(
+        data.vectors[rows], data.labels[rows], metrics=asked, num_train_classes=len(level.train)
+    )
+    assert dict(zip(runs["metric"], runs["value"], strict=True)) == {name: expected[name] for name in asked}
+    assert (runs["eval_s"] > 0).all() and (runs["peak_memory_mb"] > 1).all()
+    with pytest.raises(UnknownNameError, match="unknown metric 'recal_at_1'"):
+        sweep(ladder, tmp_path / "other", metrics=["recal_at_1"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_method_may_bring_its_own_distance(ladder: Ladder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cosine = sweep(ladder, tmp_path / "cosine", methods=["frozen"], levels=[0], metrics=["map"])
+    method = registry.resolve(CARDS["frozen"].target)
+    first = lambda queries, gallery: -(queries[:, None, 0] - gallery[None, :, 0]).abs()  # noqa: E731 - one coordinate
+    monkeypatch.setattr(method, "distance", staticmethod(first))
+    sweep(ladder, tmp_path / "own", methods=["frozen"], levels=[0], metrics=["map"])
+    data = load_dataset(ladder.dataset)
+    rows = data.rows_of(ladder.levels[0].test)
+    assert data.vectors is not None and not cosine.failures
+    embeddings = data.vectors[rows] / np.linalg.norm(data.vectors[rows], axis=1, keepdims=True)
+    expected = oodml.evaluate_embeddings(embeddings[:, :1], data.labels[rows], metrics="map", distance="euclidean")
+    own, other = (oodml.read_runs(tmp_path / name)["value"].item() for name in ("own", "cosine"))
+    assert own == pytest.approx(expected["map"], abs=1e-6) != other
 
 
 @pytest.fixture

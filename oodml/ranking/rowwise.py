@@ -50,10 +50,8 @@ class Rowwise:
         start, total = 0, len(self.queries)
         while start < total:
             part = slice(start, start + self._step(start, len(twins)))
-            yield part, self._block(part, twins)
+            yield part, self._block(part, twins, progress)
             start = part.stop
-            if progress:
-                progress(start, total)
 
     @property
     def width(self) -> int:
@@ -72,7 +70,7 @@ class Rowwise:
         fits = int(np.searchsorted(np.arange(1, len(each) + 1) * each, self.budget * 3 // 4, side="right"))
         return max(1, fits)
 
-    def _block(self, part: slice, twins: Twins) -> Positives:
+    def _block(self, part: slice, twins: Twins, progress: Callable[[int, int], None] | None) -> Positives:
         x = self.queries.block(part.start, part.stop)
         targets, known = self.targets.part(part.start, part.stop), twins.similarities(x)
         number = torch.from_numpy(self.gallery.order).to(known.device)
@@ -97,8 +95,10 @@ class Rowwise:
                 with lock:
                     found.above += counts
 
-        for _ in run_side_by_side(count, range(0, len(self.gallery), self.width), self.queries.device):
-            pass
+        starts = range(0, len(self.gallery), self.width)
+        for done, _ in enumerate(run_side_by_side(count, starts, self.queries.device), start=1):
+            if progress:
+                progress(part.start + (part.stop - part.start) * done // len(starts), len(self.queries))
         return found
 
 
