@@ -103,15 +103,19 @@ def _index(rows: Rows, engine: Engine) -> Any:
     except ImportError as error:
         raise MissingPackageError("faiss", "--approximate", "pip install faiss-cpu") from error
     n, d = len(rows), rows.dimension
-    if 4 * n * d > engine.budget:
-        raise DatasetError(f"an index of {n} rows of {d} numbers needs {4 * n * d / 2**30:.1f} GiB; allow more memory")
     lists = max(1, min(int(4 * n**0.5), n // 39))
+    training = np.sort(numpy_generator("lists", n).permutation(n)[: 64 * lists])
+    needed = 4 * d * (n + len(training))
+    if needed > engine.budget:
+        raise DatasetError(f"an index of {n} rows of {d} numbers needs {needed / 2**30:.1f} GiB; allow more memory")
     faiss.omp_set_num_threads(torch.get_num_threads())
     coarse = faiss.IndexFlatIP(d) if rows.space.distance == "cosine" else faiss.IndexFlatL2(d)
     kind = faiss.METRIC_INNER_PRODUCT if rows.space.distance == "cosine" else faiss.METRIC_L2
     index = faiss.IndexIVFFlat(coarse, d, lists, kind)
-    training = numpy_generator("lists", n).permutation(n)[: 64 * lists]
-    index.train(np.concatenate([rows.block(place, place + 1).rows.numpy() for place in np.sort(training)]))
+    table = np.empty((len(training), d), np.float32)
+    for at in range(0, len(training), CHUNK):
+        table[at : at + CHUNK] = rows.at(training[at : at + CHUNK]).rows.numpy()
+    index.train(table)
     for block in rows.blocks():
         index.add(block.rows.numpy())
     index.nprobe = min(lists, max(LEAST_PROBED, lists // PROBED))
