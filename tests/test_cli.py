@@ -122,7 +122,7 @@ def test_mistakes_in_names_are_explained(ladder: Path, tmp_path: Path) -> None:
     fails("--seeds 'few'", "sweep", ladder, "--seeds", "few", *out)
     fails("has no level '12'", "sweep", ladder, "--levels", "12", *out)
     fails("holds ready-made vectors", "sweep", ladder, "--backbone", "test_resnet", *out)
-    fails("--device 'tpu'", "sweep", ladder, "--device", "tpu", *out)
+    fails("device 'tpu'", "sweep", ladder, "--device", "tpu", *out)
     fails("--mean '1,2'", "sweep", ladder, "--mean", "1,2", *out)
     assert not list(tmp_path.iterdir())
 
