@@ -105,7 +105,14 @@ def compare(num_rows: int, num_classes: int, repeats: int, peers: bool) -> None:
         print(f"{name:48s} {seconds:8.2f} s {memory:8.0f} MiB above {ratio}", flush=True)
         return seconds, result
 
-    show("oodml, recall and maps (against the product)", lambda: evaluate(rows, labels, metrics=RETRIEVAL), product)
+    exact, _ = show(
+        "oodml, recall and maps (against the product)", lambda: evaluate(rows, labels, metrics=RETRIEVAL), product
+    )
+    show(
+        "oodml, the same --approximate (against exact)",
+        lambda: evaluate(rows, labels, metrics=RETRIEVAL, approximate=True),
+        exact,
+    )
     ours, found = show("oodml, the study's metrics", lambda: evaluate(rows, labels, metrics=STUDY), 0)
     print("    " + ", ".join(f"{part} {seconds:.2f} s" for part, seconds in found.seconds.items()))
     show("oodml, default (against the study's)", lambda: evaluate(rows, labels), ours)
