@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from oodml.directions import CHUNK
-from oodml.errors import DatasetError, MissingPackageError, UsageError
+from oodml.errors import DatasetError, UsageError
+from oodml.faiss_library import faiss_for
 from oodml.metrics import Metric
 from oodml.metrics.base import MACRO
 from oodml.metrics.retrieval import NOT_FOUND, query_values
@@ -55,16 +55,17 @@ def approximate_ranks(
     depth = min(len(stored.classes), _depth(metrics, int(relevant.max())) + (1 if gallery is None else 0))
     space = survey({"embedding": queries.table, "gallery": stored.table}, engine.distance)
     space = replace(space, coarse=False)  # the index takes unit rows
-    index = _index(Rows(stored.values, stored.numbers, space, "cpu", keep=False), engine)
     asking = Rows(queries.values, queries.numbers, space, "cpu", keep=False)
-    for start in range(0, len(asking), CHUNK):
-        places = np.arange(start, min(len(asking), start + CHUNK))
-        near = index.search(asking.block(start, start + len(places)).rows.numpy(), depth)[1]
-        own = places if gallery is None else np.full(len(places), -2)
-        asks = np.flatnonzero(relevant[places] > 0)
-        hits = (stored.classes[near] == queries.classes[places, None]) & (near >= 0) & (near != own[:, None])
-        before = np.cumsum((near == own[:, None]), axis=1)  # the query itself takes no rank
-        yield _ranks(places[asks], hits[asks], before[asks], relevant[places[asks]])
+    with faiss_for("--approximate") as faiss:
+        index = _index(faiss, Rows(stored.values, stored.numbers, space, "cpu", keep=False), engine)
+        for start in range(0, len(asking), CHUNK):
+            places = np.arange(start, min(len(asking), start + CHUNK))
+            near = index.search(asking.block(start, start + len(places)).rows.numpy(), depth)[1]
+            own = places if gallery is None else np.full(len(places), -2)
+            asks = np.flatnonzero(relevant[places] > 0)
+            hits = (stored.classes[near] == queries.classes[places, None]) & (near >= 0) & (near != own[:, None])
+            before = np.cumsum((near == own[:, None]), axis=1)  # the query itself takes no rank
+            yield _ranks(places[asks], hits[asks], before[asks], relevant[places[asks]])
 
 
 def sampled_errors(found: Evaluation, queries: Side, gallery: Side | None, engine: Engine) -> dict[str, float]:
@@ -96,19 +97,14 @@ def _depth(metrics: Sequence[Metric], relevant: int) -> int:
     return depth
 
 
-def _index(rows: Rows, engine: Engine) -> Any:
+def _index(faiss: Any, rows: Rows, engine: Engine) -> Any:
     """A filled index of rows in their order."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingPackageError("faiss", "--approximate", "pip install faiss-cpu") from error
     n, d = len(rows), rows.dimension
     lists = max(1, min(int(4 * n**0.5), n // 39))
     training = np.sort(numpy_generator("lists", n).permutation(n)[: 64 * lists])
     needed = 4 * d * (n + len(training))
     if needed > engine.budget:
         raise DatasetError(f"an index of {n} rows of {d} numbers needs {needed / 2**30:.1f} GiB; allow more memory")
-    faiss.omp_set_num_threads(torch.get_num_threads())
     coarse = faiss.IndexFlatIP(d) if rows.space.distance == "cosine" else faiss.IndexFlatL2(d)
     kind = faiss.METRIC_INNER_PRODUCT if rows.space.distance == "cosine" else faiss.METRIC_L2
     index = faiss.IndexIVFFlat(coarse, d, lists, kind)

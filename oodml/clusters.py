@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from oodml.errors import DatasetError, MissingPackageError
+from oodml.errors import DatasetError
+from oodml.faiss_library import faiss_for
 
 ITERATIONS, SEED = 20, 1234
 """Of the study: 20 iterations, one start, the library's own default seed (Milbich et al. 2021)."""
@@ -26,13 +26,7 @@ def kmeans(rows: NDArray[np.float32], num_clusters: int, device: str = "cpu") ->
     """
     if len(rows) < num_clusters:
         raise DatasetError(f"{len(rows)} rows cannot form {num_clusters} clusters; leave the clustering metrics out")
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingPackageError("faiss", "k-means", "pip install faiss-cpu") from error
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(torch.get_num_threads())
-    try:
+    with faiss_for("k-means") as faiss:
         found = faiss.Kmeans(
             rows.shape[1],
             num_clusters,
@@ -44,6 +38,4 @@ def kmeans(rows: NDArray[np.float32], num_clusters: int, device: str = "cpu") ->
         )
         found.train(rows)
         clusters: NDArray[np.int64] = found.index.search(rows, 1)[1][:, 0]
-    finally:
-        faiss.omp_set_num_threads(threads)
     return clusters

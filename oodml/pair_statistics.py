@@ -74,23 +74,22 @@ class Verification:
     def see(self, similar: Tensor, rows: slice, columns: slice, mirrored: bool) -> None:
         """Adds a tile of cosines."""
         half = FINE_STEPS // 2
-        column_group = self._group[columns]
-        for start in range(0, len(similar), ROWS):
-            part = similar[start : start + ROWS].cpu()
-            first = rows.start + start
-            row_group = self._group[first : first + len(part), None]
+        for tile, row, column in _parts(similar, rows, columns):
+            part = tile.cpu()
+            row_group = self._group[row : row + len(part), None]
+            column_group = self._group[column : column + part.shape[1]]
             genuine = (row_group == column_group).int()
             # scaled before shifted: adding 1 first would round cosines just below a border onto it
             step = part.mul(half).floor_().clamp_(-half, half - 1).int().add_(half)
             fine = _counts(genuine * FINE_STEPS + step, 2 * FINE_STEPS).view(2, -1)
             with self._lock:
                 self._fine += (2 if mirrored else 1) * fine
-            step >>= SHIFT
-            self._by_class(row_group, step, genuine)
+            coarse = step >> SHIFT
+            self._by_class(row_group, coarse, genuine)
             if mirrored:
-                self._by_class(column_group, step, genuine)
+                self._by_class(column_group, coarse, genuine)
             else:
-                self._leave_out(part, first, columns.start)
+                self._leave_out(step.diagonal(row - column), max(row, column))
 
     def counts(self) -> PairCounts:
         """What was seen."""
@@ -104,17 +103,13 @@ class Verification:
         with self._lock:
             self._coarse[:, low:high] += found.numpy()
 
-    def _leave_out(self, part: Tensor, first_row: int, first_column: int) -> None:
-        """Takes back the pairs of a row with itself."""
-        own = part.diagonal(first_row - first_column)
-        half = FINE_STEPS // 2
-        step = own.mul(half).floor_().clamp_(-half, half - 1).long().add_(half)
-        at = max(first_row, first_column)
-        classes = self._group[at : at + len(own)].numpy()
+    def _leave_out(self, step: Tensor, first: int) -> None:
+        """Takes back the pairs of rows with themselves: their steps, and the place of the first."""
+        classes = self._group[first : first + len(step)].numpy()
         with self._lock:
-            self._fine[1] -= torch.bincount(step, minlength=FINE_STEPS)
+            self._fine[1] -= _counts(step, FINE_STEPS)
             np.subtract.at(self._coarse[1], (classes, (step >> SHIFT).numpy()), 1)
 
 
 def _counts(keys: Tensor, size: int) -> Tensor:
-    return torch.bincount(keys.view(-1), minlength=size)
+    return torch.bincount(keys.reshape(-1), minlength=size)

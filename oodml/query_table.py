@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oodml import schema
 from oodml.errors import DatasetError, UsageError
 from oodml.evaluation import Evaluation
 from oodml.metrics.bootstrap import class_intervals, paired_differences
-from oodml.schema import SCHEMA_VERSION
 from oodml.store import write_table
 
 COMPARISON = ("metric", "first", "second", "difference", "low", "high", "p")
@@ -27,8 +27,8 @@ def query_table(evaluation: Evaluation, ids: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         Columns `row`, `id`, `class`, `first_hit` (rank of the nearest row of the class, null for lone rows and where an
-        approximate search found none) and one per
-        retrieval metric that averages queries (null where the row does not count): its mean is the score.
+        approximate search found none) and one per retrieval metric that averages queries (null where the row does not
+        count): its mean is the score.
 
     Raises:
         UsageError: If no retrieval metric was computed, or there are more or fewer ids than query rows.
@@ -62,10 +62,8 @@ def write_query_table(table: pd.DataFrame, path: Path) -> None:
 
     types = {"row": pa.int64(), "id": pa.string(), "class": pa.string(), "first_hit": pa.int64()}
     fields = [(name, types.get(name, pa.float64())) for name in table.columns]
-    metadata = {"oodml_kind": "queries", "oodml_schema": str(SCHEMA_VERSION)}
-    # From pandas on purpose: where a value does not count the file says null, not NaN.
-    data = [pa.array(table[name], type=kind, from_pandas=True) for name, kind in fields]
-    write_table(path, pa.Table.from_arrays(data, schema=pa.schema(fields, metadata=metadata)))
+    # Where a value does not count the file says null, not NaN.
+    write_table(path, schema.table(schema.schema_of("queries", fields), {name: table[name] for name in table.columns}))
 
 
 def score_intervals(

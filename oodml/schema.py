@@ -13,14 +13,15 @@ SCHEMA_VERSION = 1
 STATUSES = ("done", "failed", "diverged", "timeout")
 SELECTIONS = ("last", "val", "oracle")
 
-_T, _I, _F = pa.string(), pa.int64(), pa.float64()
+_T, _I, _F, _B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 
-def _schema(kind: str, columns: Sequence[tuple[str, Any]]) -> Any:
+def schema_of(kind: str, columns: Sequence[tuple[str, Any]]) -> Any:
+    """The schema of a kind of file, with kind and version in its metadata."""
     return pa.schema(list(columns), metadata={"oodml_kind": kind, "oodml_schema": str(SCHEMA_VERSION)})
 
 
-RUN = _schema(
+RUN = schema_of(
     "run",
     [
         ("schema_version", _I),
@@ -61,7 +62,7 @@ RUN = _schema(
 
 RUN_KEY = ("run_id", "selection", "setting", "shots", "adapter", "episode", "metric")
 
-PLAN = _schema(
+PLAN = schema_of(
     "plan",
     [
         ("schema_version", _I),
@@ -79,7 +80,7 @@ PLAN = _schema(
 )
 """One row per planned run; `spec` is the RunSpec as JSON."""
 
-EPISODES = _schema(
+EPISODES = schema_of(
     "episodes",
     [
         ("level", _I),
@@ -90,7 +91,7 @@ EPISODES = _schema(
     ],
 )
 
-LEADERBOARD = _schema(
+LEADERBOARD = schema_of(
     "leaderboard",
     [
         ("schema_version", _I),
@@ -126,6 +127,27 @@ LEADERBOARD = _schema(
     ],
 )
 """One row per cell; AGS rows have a null level and metric "ags_<metric>"."""
+
+SCORES = schema_of(
+    "scores",
+    [
+        ("dataset", _T),
+        ("metric", _T),
+        ("value", _F),
+        ("low", _F),
+        ("high", _F),
+        ("higher_is_better", _B),
+        ("num_queries", _I),
+        ("num_lone", _I),
+        ("num_classes", _I),
+        ("distance", _T),
+        ("gallery", _T),
+        ("approximate", _B),
+        ("sampled_error", _F),
+        ("oodml_version", _T),
+    ],
+)
+"""One row per metric of a set of embeddings."""
 
 
 def table(schema: Any, columns: dict[str, Any]) -> Any:

@@ -64,3 +64,14 @@ def write(path: Path, vectors: NDArray[Any], rows: NDArray[Any] | None = None, *
     known |= {"embeddings": vectors[order]} | arrays
     np.savez(path, allow_pickle=False, **{name: array for name, array in known.items() if array is not None})
     return path
+
+
+def first_file(folder: Path) -> Path:
+    """A file of the images."""
+    return write(folder / "a.npz", points(0.9))
+
+
+def second_file(folder: Path) -> Path:
+    """The same images, embedded with less noise and stored in another order."""
+    order = np.random.default_rng(1).permutation(len(CLASSES))
+    return write(folder / "b.npz", points(0.6, seed=1), order)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from evaluated_files import CLASSES, IDS, LABELS, call, points, scored, succeeds, write
+from evaluated_files import IDS, LABELS, call, first_file, points, scored, second_file, succeeds, write
 
 import oodml
 from oodml.evaluation import COUNTS, evaluate, evaluate_embeddings
@@ -22,14 +22,12 @@ from oodml.query_table import query_table, score_intervals
 
 @pytest.fixture(name="file")
 def _file(tmp_path: Path) -> Path:
-    return write(tmp_path / "a.npz", points(0.9))
+    return first_file(tmp_path)
 
 
 @pytest.fixture(name="better")
 def _better(tmp_path: Path) -> Path:
-    """The same images, embedded with less noise and stored in another order."""
-    order = np.random.default_rng(1).permutation(len(CLASSES))
-    return write(tmp_path / "b.npz", points(0.6, seed=1), order)
+    return second_file(tmp_path)
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])

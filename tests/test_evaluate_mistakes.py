@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluated_files import NAMES, call, fails, points, write
+from evaluated_files import NAMES, call, fails, first_file, points, write
 
 
 @pytest.fixture(name="file")
 def _file(tmp_path: Path) -> Path:
-    return write(tmp_path / "a.npz", points(0.9))
+    return first_file(tmp_path)
 
 
 def test_images_are_refused(tmp_path: Path) -> None:

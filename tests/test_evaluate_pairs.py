@@ -7,7 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluated_files import CLASSES, LABELS, NAMES, call, fails, points, scored, succeeds, write
+from evaluated_files import (
+    CLASSES,
+    LABELS,
+    NAMES,
+    call,
+    fails,
+    first_file,
+    points,
+    scored,
+    second_file,
+    succeeds,
+    write,
+)
 
 from oodml.evaluation import evaluate, evaluate_embeddings
 from oodml.query_table import COMPARISON, compare_evaluations
@@ -15,14 +27,12 @@ from oodml.query_table import COMPARISON, compare_evaluations
 
 @pytest.fixture(name="file")
 def _file(tmp_path: Path) -> Path:
-    return write(tmp_path / "a.npz", points(0.9))
+    return first_file(tmp_path)
 
 
 @pytest.fixture(name="better")
 def _better(tmp_path: Path) -> Path:
-    """The same images, embedded with less noise and stored in another order."""
-    order = np.random.default_rng(1).permutation(len(CLASSES))
-    return write(tmp_path / "b.npz", points(0.6, seed=1), order)
+    return second_file(tmp_path)
 
 
 def test_a_second_embedding_is_matched_by_id(file: Path, better: Path, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ ENGINE = {
     "evaluation",
     "evaluation_input",
     "evaluation_parts",
+    "faiss_library",
     "images",
     "inputs",
     "ladder_embedder",

@@ -90,31 +90,28 @@ def score_json(result: Result) -> dict[str, Any]:
 
 def score_table(result: Result) -> Any:
     """The result as a pyarrow table, one row per metric."""
-    import pyarrow as pa
-
-    from oodml.schema import SCHEMA_VERSION
+    from oodml import schema
 
     facts, scores, metrics = result.facts, result.found.scores, result.metrics
     bounds = [result.intervals.get(metric.name, NO_INTERVAL) for metric in metrics]
-    text, number, flag, count = pa.string(), pa.float64(), pa.bool_(), pa.int64()
-    columns: dict[str, tuple[Any, list[Any]]] = {
-        "dataset": (text, [facts.dataset] * len(metrics)),
-        "metric": (text, [metric.name for metric in metrics]),
-        "value": (number, [scores[metric.name] for metric in metrics]),
-        "low": (number, [low for low, _ in bounds]),
-        "high": (number, [high for _, high in bounds]),
-        "higher_is_better": (flag, [metric.higher_is_better for metric in metrics]),
-        **{name: (count, [int(scores[name])] * len(metrics)) for name in COUNTS},
-        "distance": (text, [facts.distance] * len(metrics)),
-        "gallery": (text, [facts.gallery] * len(metrics)),
-        "approximate": (flag, [facts.approximate] * len(metrics)),
-        "sampled_error": (number, [result.found.errors.get(metric.name) for metric in metrics]),
-        "oodml_version": (text, [__version__] * len(metrics)),
+    shared = {
+        "dataset": facts.dataset,
+        **{name: int(scores[name]) for name in COUNTS},
+        "distance": facts.distance,
+        "gallery": facts.gallery,
+        "approximate": facts.approximate,
+        "oodml_version": __version__,
     }
-    metadata = {"oodml_kind": "scores", "oodml_schema": str(SCHEMA_VERSION)}
-    schema = pa.schema([(name, kind) for name, (kind, _) in columns.items()], metadata=metadata)
-    data = [pa.array(values, kind, from_pandas=True) for kind, values in columns.values()]
-    return pa.Table.from_arrays(data, schema=schema)
+    columns: dict[str, list[Any]] = {
+        "metric": [metric.name for metric in metrics],
+        "value": [scores[metric.name] for metric in metrics],
+        "low": [low for low, _ in bounds],
+        "high": [high for _, high in bounds],
+        "higher_is_better": [metric.higher_is_better for metric in metrics],
+        "sampled_error": [result.found.errors.get(metric.name) for metric in metrics],
+        **{name: [value] * len(metrics) for name, value in shared.items()},
+    }
+    return schema.table(schema.SCORES, columns)
 
 
 def json_text(result: Result) -> str:
