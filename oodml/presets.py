@@ -35,6 +35,9 @@ class TrainingOptions:
         freeze_batch_norm: Keep the running statistics of batch norms fixed.
         crop_min_scale: Smallest area of the random resized crop, as a share of the picture.
         flip: Mirror half of the pictures.
+        warmup_epochs: Epochs at the start in which only heads and losses train, the backbone does not.
+        precision: "auto" (bf16 on a GPU, float32 on the CPU), "float32" or "bf16" (mixed: heads, losses and
+            evaluation stay in float32).
         evaluations: How often weights are scored for the selections "val" and "oracle".
     """
 
@@ -53,6 +56,8 @@ class TrainingOptions:
     freeze_batch_norm: bool = False
     crop_min_scale: float = 0.7
     flip: bool = False
+    warmup_epochs: int = 0
+    precision: str = "auto"
     evaluations: int = 10
 
     def as_dict(self) -> dict[str, Scalar]:
@@ -167,6 +172,7 @@ def _check(options: TrainingOptions) -> None:
         "sampler": ("balanced", "class_random"),
         "optimizer": ("adam", "adamw"),
         "fit": ("squash", "crop"),
+        "precision": ("auto", "float32", "bf16"),
     }
     for name, allowed in choices.items():
         if getattr(options, name) not in allowed:

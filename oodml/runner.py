@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from oodml import registry, schema
 from oodml.backbones import build_backbone
 from oodml.backbones.base import Backbone
+from oodml.checkpoints import Checkpoint
 from oodml.dataset_ref import DatasetRef
 from oodml.datasets.base import Dataset
 from oodml.embeddings import extract, pixel_settings
@@ -33,7 +34,8 @@ from oodml.networks import NetworkConfig
 from oodml.presets import TrainingOptions
 from oodml.records import Ladder, Level, RunSpec
 from oodml.seeds import derive_seed, torch_generator
-from oodml.training import DivergedError, train
+from oodml.training import train
+from oodml.training_watch import DivergedError
 from oodml.version import __version__
 
 Progress = Callable[[int, int], None]
@@ -50,6 +52,7 @@ class Bench:
         network: The backbone as the user named it.
         device: "cpu" or "cuda".
         metrics: What runs are scored by, see `evaluate_embeddings`.
+        checkpoint_every: Seconds of training after which an unfinished run is put away; None never.
         cache: Folder of packed images and embeddings; None for the default.
     """
 
@@ -58,6 +61,7 @@ class Bench:
     network: NetworkConfig
     device: str = "cpu"
     metrics: tuple[str, ...] = ("default",)
+    checkpoint_every: float | None = None
     cache: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -95,12 +99,13 @@ class Bench:
         return build_backbone(self.network, num_inputs=width, image_size=image_size or None, seed=seed)
 
 
-def execute(bench: Bench, spec: RunSpec) -> list[dict[str, Any]]:
+def execute(bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None = None) -> list[dict[str, Any]]:
     """Trains and scores one run; a failure becomes a row, not an exception.
 
     Args:
         bench: Ladder, dataset and network.
         spec: The run.
+        checkpoint: Where the run goes on from, and is put away from time to time.
 
     Returns:
         Rows of schema RUN: one per metric, or a single one with status and error.
@@ -110,7 +115,7 @@ def execute(bench: Bench, spec: RunSpec) -> list[dict[str, Any]]:
     try:
         with torch.random.fork_rng(devices=_cuda_devices(bench.device)):
             torch.manual_seed(derive_seed(spec.run_id, "library"))
-            scores, costs = _train_and_score(bench, spec)
+            scores, costs = _train_and_score(bench, spec, checkpoint)
     except DivergedError as error:
         return [{**base, "status": "diverged", "error": str(error), "peak_memory_mb": memory.peak_mb()}]
     except Exception as error:  # recorded: one run that fails must not stop the others
@@ -152,31 +157,31 @@ def _cuda_devices(device: str) -> list[int]:
     return list(range(torch.cuda.device_count())) if device.startswith("cuda") else []
 
 
-def _train_and_score(bench: Bench, spec: RunSpec) -> tuple[dict[str, float], dict[str, Any]]:
+def _train_and_score(
+    bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None
+) -> tuple[dict[str, float], dict[str, Any]]:
     level, options = bench.ladder.levels[spec.level], TrainingOptions(**dict(spec.training))  # type: ignore[arg-type]
     card: MethodInfo = registry.load("method", spec.method)
     held_out = set(level.val) if spec.selection == "val" else set()
     rows, labels = training_set(bench, [name for name in level.train if name not in held_out])
     network, source = build_network(bench, spec, card, options, num_classes=int(labels.max()) + 1)
-    started = time.perf_counter()
+    train_s = 0.0
     if card.trains:
-        score = _selection_score(bench, level, network, source, spec.selection)
-        val_rows = bench.data.rows_of(level.val) if held_out else np.empty(0, np.int64)
-        train(
+        train_s = train(
             network,
             source,
             rows,
             labels,
             options,
             spec.run_id,
-            score=score,
-            validate=lambda: _score(bench, network, source, val_rows, SELECTED_BY) if len(val_rows) else {},
+            select=_selection_score(bench, level, network, source, spec.selection),
+            score=lambda picked, metrics: _score(bench, network, source, rows[picked.numpy()], metrics),
+            checkpoint=checkpoint,
         )
     trained = time.perf_counter()
     scores = _score(bench, network, source, bench.data.rows_of(level.test), bench.metrics, int(labels.max()) + 1)
     dim = int(scores.pop("embedding_dim"))
-    eval_s = time.perf_counter() - trained
-    return scores, {"train_s": trained - started, "eval_s": eval_s, "embedding_dim": dim}
+    return scores, {"train_s": train_s, "eval_s": time.perf_counter() - trained, "embedding_dim": dim}
 
 
 def training_set(bench: Bench, classes: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -196,12 +201,13 @@ def build_network(
     context = Context(backbone.num_features, options.embedding_dim, num_classes, generator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.run_id, "heads"))
-        method: Method = registry.resolve(card.target)(context, dict(spec.config))
+        method: Method = card.build(context, dict(spec.config))
     if options.freeze_batch_norm:
         from oodml.backbones.timm_models import freeze_batch_norm
 
         freeze_batch_norm(backbone)
-    network = Network(backbone, method).to(device)
+    bf16 = options.precision == "bf16" or (options.precision == "auto" and device.type == "cuda")
+    network = Network(backbone, method, bf16).to(device)
     if bench.on_vectors:
         return network, VectorSource(bench.vectors, device)
     network = network.to(memory_format=torch.channels_last)

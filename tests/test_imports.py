@@ -28,6 +28,7 @@ LEAVES = {"datasets", "backbones", "methods", "metrics"}
 ENGINE = {
     "approximate",
     "augmentation",
+    "checkpoints",
     "clusters",
     "dataset_ref",
     "embedder",
@@ -47,6 +48,7 @@ ENGINE = {
     "sampling",
     "summaries",
     "training",
+    "training_watch",
 }
 TABLES = {"entries", "leaderboard", "plan", "report", "reporting", "results", "statistics", "sweep_config"}
 RUNNER = {"compare_shift", "make_splits", "runner", "shift_embedders"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,8 @@ from oodml.inputs import VectorSource
 from oodml.methods.base import Batch, Context, Method, Output, TrainState
 from oodml.model import Network, embed
 from oodml.presets import QUICK
-from oodml.training import DivergedError, train
+from oodml.training import train
+from oodml.training_watch import DivergedError
 
 LABELS = np.repeat(np.arange(4), 6)
 ROWS = np.arange(len(LABELS)) + 10  # rows of the dataset, not positions
@@ -88,7 +90,7 @@ def test_the_weights_with_the_best_score_are_kept() -> None:
         seen.append({key: value.clone() for key, value in network.state_dict().items()})
         return next(scores)
 
-    train(network, source, ROWS, LABELS, replace(OPTIONS, steps=8, evaluations=4), "run", score=score)
+    train(network, source, ROWS, LABELS, replace(OPTIONS, steps=8, evaluations=4), "run", select=score)
     assert [call for call in method.calls if call.startswith("step")][-1] == "step 8"
     assert len(seen) == 4
     for key, value in network.state_dict().items():
@@ -101,7 +103,7 @@ def test_without_score_the_last_weights_stay() -> None:
     one, two = make(Recorder()), make(Recorder())
     two[0].load_state_dict(one[0].state_dict())
     train(*one, ROWS, LABELS, OPTIONS, "run")
-    train(*two, ROWS, LABELS, OPTIONS, "run", score=lambda: 0.0)  # first of ten scores wins
+    train(*two, ROWS, LABELS, OPTIONS, "run", select=lambda: 0.0)  # first of ten scores wins
     first = embed(*one, ROWS)
     assert not np.array_equal(first, embed(*two, ROWS))
 
@@ -118,37 +120,54 @@ def test_seeds_come_from_the_run_and_the_global_state_is_untouched() -> None:
 
 
 class OwnWay(Method):
-    """A method that brings a sampler, a parameter group and an optimiser of its own, and looks at embeddings."""
+    """A method that brings batches, a parameter group, an optimiser and steps of its own, and looks at embeddings."""
 
     def __init__(self) -> None:
         super().__init__(Context(5, 3, 4, torch.Generator()), {})
         self.scale = torch.nn.Parameter(torch.ones(1))
-        self.critic = torch.nn.Linear(3, 1).requires_grad_(False)
+        self.critic = torch.nn.Linear(3, 1)
+        self.critic_steps = torch.optim.SGD(self.critic.parameters(), lr=1.0)
         self.shapes: list[tuple[int, ...]] = []
 
     def loss(self, outputs: Sequence[Output], batch: Batch) -> Tensor:
         assert batch.rows.tolist() == [3, 4, 5]
-        return (self.scale * outputs[0].embeddings["embedding"]).sum(1).mean()
+        z = outputs[0].embeddings["embedding"]
+        weighted: Tensor = (self.scale * z).sum(1).mean() + 0 * self.critic(z).sum()
+        return weighted
 
     def extra_groups(self) -> list[dict[str, Any]]:
         return [{"params": [self.scale], "lr": 0.5, "weight_decay": 0.0}]
 
-    def sampler(self, labels: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
-        while True:
-            yield torch.tensor([3, 4, 5])
+    def own_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [self.critic_steps]
+
+    def on_start(self, state: TrainState) -> None:
+        self.first = self.critic.weight.detach().clone()
+        state.batches = itertools.repeat(torch.tensor([3, 4, 5]))
+        assert (state.num_steps, state.steps_per_epoch, state.batch_size) == (2, 3, 8)
 
     def on_epoch_start(self, state: TrainState) -> None:
-        self.shapes.append(tuple(state.embed_rows(torch.arange(6)).shape))
-        assert state.validate() == {"recall_at_1": 0.5}
+        self.shapes.append(tuple(state.extract(torch.arange(6), self.embed).shape))
+        assert state.score(torch.arange(6), ["recall_at_1"]) == {"recall_at_1": 6.0}
         own = state.make_batch(torch.tensor([0, 1]), state.step)
         assert own.labels.tolist() == [0, 0]
+        picked = next(state.make_sampler(state.labels[:12]))
+        assert picked.shape == (8,) and picked.max() < 12
 
     def after_step(self, state: TrainState) -> None:
-        self.critic.weight.data += 1
+        assert torch.equal(self.critic.weight, self.first)  # no weight decay of the run's optimiser reaches it
+        batch = state.make_batch(torch.tensor([3, 4, 5]), state.step)
+        (weight, _) = self.heads["embedding"].parameters()
+        before = weight.detach().clone()
+        state.optimize(self.loss([state.network(batch.inputs[0])], batch))
+        assert not torch.equal(before, weight)
 
 
-def test_a_method_may_bring_its_own_sampler_groups_and_updates() -> None:
+def test_a_method_may_bring_its_own_batches_groups_optimisers_and_steps() -> None:
     method = OwnWay()
-    train(*make(method), ROWS, LABELS, replace(OPTIONS, steps=2), "run", validate=lambda: {"recall_at_1": 0.5})
+    options = replace(OPTIONS, steps=2)
+    train(
+        *make(method), ROWS, LABELS, options, "run", score=lambda rows, metrics: {m: float(len(rows)) for m in metrics}
+    )
     assert method.shapes == [(6, 3)]
     assert abs(float(method.scale.detach()) - 1) > 0.3  # its own learning rate, not 0.01

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from oodml.checkpoints import Checkpoint
 from oodml.records import RunSpec
 from oodml.results import write_run
 from oodml.runner import Bench, execute
@@ -60,7 +61,11 @@ def work(spec: RunSpec) -> Outcome:
     """Executes a run and writes its file."""
     assert _bench is not None and _runs is not None, "prepare() comes first"
     started = time.perf_counter()
-    rows = execute(_bench, spec)
+    path, every_s = _runs.parent / "checkpoints" / f"{spec.run_id}.pt", _bench.checkpoint_every
+    checkpoint = None if every_s is None else Checkpoint(path, every_s)
+    rows = execute(_bench, spec, checkpoint)
     write_run(_runs / f"{spec.run_id}.parquet", rows)
+    if checkpoint:
+        checkpoint.remove()
     first = rows[0]
     return Outcome(spec, first["status"], first.get("error") or "", time.perf_counter() - started)

@@ -1,13 +1,13 @@
 """The contract of a method: a module built per run that owns its heads, loss, mining and hooks.
 
-The training loop knows no method by name. It asks a method for the number of views, its sampler and parameter groups,
-hands it what the backbone computed, steps on the scalar loss, and calls the hooks. A method that needs more (a second
-batch, relabelling, a momentum copy of the network) gets at it through the `TrainState` of the hooks.
+The training loop knows no method by name. It asks a method for the number of views and its parameter groups, hands it
+what the backbone computed, steps on the scalar loss, and calls the hooks. A method that needs more (other batches,
+steps of its own, relabelling, a momentum copy of the network) gets at it through the `TrainState` of the hooks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,35 +69,56 @@ class Batch:
 
 @dataclass
 class TrainState:
-    """What the hooks see of a run; a method may replace `batches` (its sampler) at any epoch.
+    """What the hooks see of a run, and what they may do with it.
+
+    Rows are positions among the training samples. A run resumes from a checkpoint after `on_start`: what changes later
+    has to stand in parameters, buffers, `get_extra_state` or `own_optimizers`, and an iterator put into `batches` may
+    keep nothing else between two batches.
 
     Attributes:
-        network: Backbone and method together: inputs to Output.
-        labels: Labels of all training samples, shape (n,).
-        batches: Iterator over row tensors, one per step.
+        network: Backbone and method together: inputs to Output; `network.backbone` is the backbone alone.
+        labels: Labels of all training samples, shape (n,), on the CPU.
+        batches: Endless iterator over row tensors, one per step; a method may replace it at any epoch.
+        make_sampler: Labels (m,) to an endless iterator like `batches`, of rows counted among these m.
         make_batch: Rows and step to a Batch, augmented anew: for methods that draw batches of their own.
-        embed_rows: Rows to embeddings under the test transform, without gradient, shape (len(rows), d).
-        validate: Metrics on the held-out training classes; empty if none are held out.
+        extract: Rows, and what to take from an Output, under the test transform: float32 on the CPU, no gradient.
+        score: Rows and names of metrics to their values for the test-time embeddings of these rows.
+        optimize: One step of the run's optimiser on a loss: for methods that take steps of their own.
+        batch_size: Samples per batch.
+        num_steps: Steps of the whole run.
+        steps_per_epoch: Steps of a pass over the training samples.
         step: Steps done.
         epoch: Epochs begun, from 0.
     """
 
-    network: Callable[[Tensor], Output]
+    network: Any
     labels: Tensor
     batches: Iterator[Tensor]
+    make_sampler: Callable[[Tensor], Iterator[Tensor]]
     make_batch: Callable[[Tensor, int], Batch]
-    embed_rows: Callable[[Tensor], Tensor]
-    validate: Callable[[], dict[str, float]]
+    extract: Callable[[Tensor, Callable[[Output], Tensor]], Tensor]
+    score: Callable[[Tensor, Sequence[str]], dict[str, float]]
+    optimize: Callable[[Tensor], None]
+    batch_size: int
+    num_steps: int
+    steps_per_epoch: int
     step: int = 0
     epoch: int = 0
 
 
 def number(options: Mapping[str, Scalar], name: str) -> float:
-    """A numeric option as float."""
+    """A numeric option as float; true counts as 1."""
     value = options[name]
     if isinstance(value, str) or value is None:
         raise TypeError(f"option {name} should be a number, got {value!r}")
     return float(value)
+
+
+def weightless(parameters: Iterable[nn.Parameter], lr: float | None = None) -> list[dict[str, Any]]:
+    """A parameter group without weight decay, at the run's learning rate unless another is given; [] if empty."""
+    params = list(parameters)
+    rate = {} if lr is None else {"lr": lr}
+    return [{"params": params, "weight_decay": 0.0, **rate}] if params else []
 
 
 class Method(nn.Module):
@@ -112,6 +133,9 @@ class Method(nn.Module):
     distance: str | Callable[[Tensor, Tensor], Tensor] = "cosine"
     """How test embeddings are compared: "cosine", "euclidean", or a function (a method of the class, say) of queries
     (q, d) and gallery (g, d) that returns similarities (q, g), the nearest largest."""
+
+    trains_backbone = True
+    """False keeps the backbone as it is, in eval mode; only the heads train."""
 
     def __init__(self, context: Context, options: Mapping[str, Scalar]) -> None:
         super().__init__()
@@ -140,9 +164,9 @@ class Method(nn.Module):
         """Parameter groups (params, lr, weight_decay) of everything that is not backbone or head."""
         return []
 
-    def sampler(self, labels: Tensor, generator: torch.Generator) -> Iterator[Tensor] | None:
-        """Own endless iterator of row tensors; None takes the sweep's sampler."""
-        return None
+    def own_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Optimisers that the method steps by itself; their parameters are left out of the run's optimiser."""
+        return []
 
     def on_start(self, state: TrainState) -> None:
         """Called once before the first step."""

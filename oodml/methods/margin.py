@@ -5,43 +5,67 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytorch_metric_learning import losses
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from oodml.methods.base import Batch, Context, Method, Output, number
-from oodml.methods.mining import distance_weighted
+from oodml.methods.base import Batch, Context, Method, Output, number, weightless
+from oodml.methods.mining import Triplets, distance_weighted
 from oodml.records import Scalar
 
 
-class Margin(Method):
-    """[d_ap - beta_y + m]+ + [beta_y - d_an + m]+ with a learned beta per class, over the active terms.
+class MarginCriterion(nn.Module):
+    """[d_ap - beta_y + m]+ + [beta_y - d_an + m]+ over triplets, y the class of the anchor.
 
-    The miner is our own: the library's takes one maximum over the batch and drops anchors (see `mining.py`).
+    Args:
+        num_classes: Number of classes C; `beta` has shape (C,).
+        beta: Initial boundary between positives and negatives, a Euclidean distance of unit vectors in (0, 2).
+        margin: Half the width of the band around it.
+        published: Divide by the triplets with an active term (the study's code) instead of by the active terms.
     """
+
+    def __init__(self, num_classes: int, beta: float = 1.2, margin: float = 0.2, published: bool = False) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.full((num_classes,), beta))
+        self.margin, self.published = margin, published
+
+    def forward(self, z: Tensor, labels: Tensor, triplets: Triplets) -> Tensor:
+        """Scalar loss of unit vectors (b, d), labels (b,) and index triplets (t,); 0 without triplets."""
+        anchors, positives, negatives = triplets
+        beta = self.beta[labels[anchors]]
+        # the small constant keeps the gradient of the root finite where anchor and positive are one (Milbich et al.)
+        d_ap = ((z[anchors] - z[positives]).square().sum(1) + 1e-8).sqrt()
+        d_an = ((z[anchors] - z[negatives]).square().sum(1) + 1e-8).sqrt()
+        too_far = functional.relu(d_ap - beta + self.margin)
+        too_close = functional.relu(beta - d_an + self.margin)
+        active = (too_far > 0) | (too_close > 0) if self.published else (too_far > 0).int() + (too_close > 0).int()
+        return (too_far + too_close).sum() / active.sum().clamp(min=1)
+
+
+class Margin(Method):
+    """The margin loss on the embedding head, with the study's distance-weighted miner."""
 
     def __init__(self, context: Context, options: Mapping[str, Scalar]) -> None:
         super().__init__(context, options)
-        self.criterion = losses.MarginLoss(
-            margin=number(self.options, "margin"),
-            beta=number(self.options, "beta"),
-            nu=0,
-            learn_beta=True,
-            num_classes=context.num_classes,
+        self.criterion = self.make_criterion()
+
+    def make_criterion(self) -> MarginCriterion:
+        """A criterion with the options' boundary: one per head where a method has several."""
+        options = self.options
+        return MarginCriterion(
+            self.context.num_classes, number(options, "beta"), number(options, "margin"), bool(options["published"])
         )
+
+    def mine(self, z: Tensor, labels: Tensor) -> Triplets:
+        """One triplet per anchor."""
+        return distance_weighted(z, labels, self.context.generator)
 
     def loss(self, outputs: Sequence[Output], batch: Batch) -> Tensor:
         """Loss over one triplet per anchor."""
         z = outputs[0].embeddings["embedding"]
-        triplets = distance_weighted(z, batch.labels, self.context.generator)
-        value: Tensor = self.criterion(z, batch.labels, triplets)
+        value: Tensor = self.criterion(z, batch.labels, self.mine(z, batch.labels))
         return value
 
     def extra_groups(self) -> list[dict[str, Any]]:
         """The boundaries, without weight decay."""
-        return [
-            {
-                "params": list(self.criterion.parameters()),
-                "lr": number(self.options, "beta_lr"),
-                "weight_decay": 0.0,
-            }
-        ]
+        return weightless(self.criterion.parameters(), number(self.options, "beta_lr"))

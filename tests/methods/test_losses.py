@@ -22,7 +22,7 @@ def make(name: str, **options: float) -> Method:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         context = Context(6, DIM, CLASSES, torch.Generator().manual_seed(7))
-        method: Method = registry.resolve(card.target)(context, card.resolve_options("glyphs", options))
+        method: Method = card.build(context, card.resolve_options("glyphs", options))
     return method
 
 
@@ -89,10 +89,10 @@ def test_multisimilarity() -> None:
 def test_arcface() -> None:
     z, labels, batch = example()
     method = make("arcface")
-    weight = dict(method.named_parameters())["criterion.W"].detach()
+    weight = dict(method.named_parameters())["classes"].detach()
     assert float(weight.abs().max()) <= 1 / math.sqrt(DIM)
-    w = functional.normalize(weight, dim=0)
-    cosines = (z @ w).tolist()
+    w = functional.normalize(weight, dim=1)
+    cosines = (z @ w.T).tolist()
     losses = []
     for row, y in zip(cosines, labels.tolist(), strict=True):
         logits = [16 * (math.cos(math.acos(c) + 0.5) if k == y else c) for k, c in enumerate(row)]
@@ -103,7 +103,7 @@ def test_arcface() -> None:
 def test_proxy_anchor() -> None:
     z, labels, batch = example()
     method = make("proxy_anchor")
-    proxies = functional.normalize(dict(method.named_parameters())["criterion.proxies"].detach(), dim=1)
+    proxies = functional.normalize(dict(method.named_parameters())["proxies"].detach(), dim=1)
     s = (z @ proxies.T).tolist()
     pos = [
         math.log1p(sum(math.exp(-32 * (s[i][c] - 0.1)) for i in range(len(z)) if labels[i] == c))

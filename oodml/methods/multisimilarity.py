@@ -1,0 +1,51 @@
+"""Multi-similarity loss (Wang et al., CVPR 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from oodml.methods.base import Batch, Method, Output, number
+from oodml.records import Scalar
+
+
+def multisimilarity(z: Tensor, labels: Tensor, options: Mapping[str, Scalar]) -> Tensor:
+    """Multi-similarity loss of a batch, with the pair mining of the paper.
+
+    Args:
+        z: Unit vectors, shape (b, d).
+        labels: Classes, shape (b,).
+        options: `alpha` and `beta` (weights of positives and negatives), `base` (similarity), `epsilon` (mining), and
+            `published`: whether the two means run over the anchors with a non-empty set only, as in the study's code.
+    """
+    alpha, beta, base, epsilon = (number(options, name) for name in ("alpha", "beta", "base", "epsilon"))
+    s = z @ z.T
+    same = labels[:, None] == labels[None, :]
+    self_pair = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    positive = same & ~self_pair
+    with torch.no_grad():
+        hardest_negative = s.masked_fill(same, -torch.inf).amax(1, keepdim=True)
+        hardest_positive = s.masked_fill(~positive, torch.inf).amin(1, keepdim=True)
+        kept_p = positive & (s - epsilon < hardest_negative)
+        kept_n = ~same & (s + epsilon > hardest_positive)
+    pull = _log_one_plus_sum(-alpha * (s - base), kept_p) / alpha
+    push = _log_one_plus_sum(beta * (s - base), kept_n) / beta
+    if not bool(options["published"]):
+        return (pull + push).mean()
+    return pull.sum() / kept_p.any(1).sum().clamp(min=1) + push.sum() / kept_n.any(1).sum().clamp(min=1)
+
+
+def _log_one_plus_sum(exponents: Tensor, mask: Tensor) -> Tensor:
+    """log(1 + sum of exp) over the masked entries of each row, shape (b,); 0 for a row without any."""
+    zero = exponents.new_zeros(len(exponents), 1)
+    return torch.cat([zero, exponents.masked_fill(~mask, -torch.inf)], 1).logsumexp(1)
+
+
+class Multisimilarity(Method):
+    """The multi-similarity loss on the embedding head."""
+
+    def loss(self, outputs: Sequence[Output], batch: Batch) -> Tensor:
+        """Loss of a batch; 0 where no pair is worth a gradient."""
+        return multisimilarity(outputs[0].embeddings["embedding"], batch.labels, self.options)
