@@ -110,7 +110,7 @@ NullDraws = Annotated[
 ]
 
 Methods = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Names, or all (`oodml methods`).", rich_help_panel=_TRAIN)
+    str | None, typer.Option(metavar="A,B", help="Names, groups, own or all (`oodml methods`).", rich_help_panel=_TRAIN)
 ]
 Seeds = Annotated[str | None, typer.Option(metavar="N|A,B", help="A count, or a list.", rich_help_panel=_TRAIN)]
 SweepLevels = Annotated[
@@ -136,6 +136,16 @@ Workers = Annotated[
     typer.Option(min=1, help="Processes; default one per core, or one per GPU.", rich_help_panel=_RUN),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per process (1).", rich_help_panel=_RUN)]
+CheckpointEvery = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint-every",
+        min=0,
+        metavar="SECONDS",
+        help="Put unfinished runs away this often (60); 0 never.",
+        rich_help_panel=_RUN,
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan and its time, run nothing.", rich_help_panel=_RUN)
 ]

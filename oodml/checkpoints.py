@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from oodml import store
+from oodml.version import __version__
 
 
 class Stateful(Protocol):
@@ -60,7 +61,7 @@ class Checkpoint:
             return False
         except Exception:  # cut short or not ours, errors of many types: the run starts from its beginning
             return False
-        if set(states) != set(parts):
+        if states.pop("version", None) != __version__ or set(states) != set(parts):
             return False
         for name, part in parts.items():
             part.load_state_dict(states[name])
@@ -72,7 +73,8 @@ class Checkpoint:
             return
         store.make_folder(self.path.parent)
         with store.atomic(self.path) as temporary:
-            torch.save({name: part.state_dict() for name, part in parts.items()}, temporary)
+            states = {name: part.state_dict() for name, part in parts.items()}
+            torch.save({"version": __version__, **states}, temporary)
         self._last = time.monotonic()
 
     def remove(self) -> None:

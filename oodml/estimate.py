@@ -12,7 +12,7 @@ from oodml import registry
 from oodml.methods.cards import MethodInfo
 from oodml.presets import TrainingOptions
 from oodml.records import RunSpec
-from oodml.runner import Bench, build_network, training_set
+from oodml.runner import Bench, build_network, training_score, training_set
 from oodml.sweep import Prepared, default_workers
 from oodml.training import train
 
@@ -52,6 +52,7 @@ def _seconds(bench: Bench, spec: RunSpec, threads: int) -> float:
             labels,
             replace(options, steps=PROBE_STEPS),
             spec.run_id,
+            score=training_score(bench, network, source, rows),
             on_step=lambda _: moments.append(time.perf_counter()),
         )
     finally:

@@ -18,13 +18,9 @@ from oodml.schema import SELECTIONS
 
 DEFAULT_METHODS = (
     "frozen",
-    "contrastive",
-    "triplet",
-    "margin",
-    "multisimilarity",
-    "arcface",
-    "proxy_anchor",
+    *("margin", "multisimilarity", "arcface", "proxy_anchor", "r_margin", "uniform_prior", "s2sd", "diva"),
 )
+"""The control and the eight methods of the study."""
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -66,6 +62,7 @@ def make_plan(
     backbone_config: Mapping[str, Scalar],
     from_scratch: bool,
     training: TrainingOptions,
+    exceptions: Mapping[str, TrainingOptions] | None = None,
     settings: Mapping[str, Mapping[str, Scalar]] | None = None,
     selection: str = "last",
 ) -> list[RunSpec]:
@@ -80,6 +77,7 @@ def make_plan(
         backbone_config: Identity of the network (weights tag or hash, keywords).
         from_scratch: Whether the backbone starts from random weights.
         training: Resolved training options.
+        exceptions: Method name to its own training options, where it has such.
         settings: Method name to its overridden options.
         selection: "last", "val" or "oracle".
 
@@ -90,20 +88,23 @@ def make_plan(
     if selection not in SELECTIONS:
         raise UnknownNameError("selection", selection, SELECTIONS)
     configs = _resolve_methods(methods, ladder.dataset.partition(":")[0], settings or {})
-    template = RunSpec(
-        ladder_hash=ladder.ladder_hash,
-        backbone=backbone,
-        backbone_config=as_options(backbone_config),
-        training=as_options(training.as_dict()),
-        selection=selection,
-    )
+    network, trained = as_options(backbone_config), as_options(training.as_dict())
+    template = RunSpec(ladder.ladder_hash, backbone, network, trained, selection)
+    kinds = [(info, _for_method(template, info.name, config, exceptions or {})) for info, config in configs]
     return [
-        replace(template, level=level, method=info.name, config=as_options(config), seed=seed)
+        replace(kind, level=level, seed=seed)
         for seed in seeds
         for level in (levels if levels is not None else range(len(ladder.levels)))
-        for info, config in configs
+        for info, kind in kinds
         if info.trains or from_scratch or seed == seeds[0]
     ]
+
+
+def _for_method(
+    template: RunSpec, name: str, config: Mapping[str, Scalar], exceptions: Mapping[str, TrainingOptions]
+) -> RunSpec:
+    training = as_options(exceptions[name].as_dict()) if name in exceptions else template.training
+    return replace(template, method=name, config=as_options(config), training=training)
 
 
 def _resolve_methods(

@@ -34,7 +34,7 @@ from oodml.networks import NetworkConfig
 from oodml.presets import TrainingOptions
 from oodml.records import Ladder, Level, RunSpec
 from oodml.seeds import derive_seed, torch_generator
-from oodml.training import train
+from oodml.training import Score, train
 from oodml.training_watch import DivergedError
 from oodml.version import __version__
 
@@ -175,7 +175,7 @@ def _train_and_score(
             options,
             spec.run_id,
             select=_selection_score(bench, level, network, source, spec.selection),
-            score=lambda picked, metrics: _score(bench, network, source, rows[picked.numpy()], metrics),
+            score=training_score(bench, network, source, rows),
             checkpoint=checkpoint,
         )
     trained = time.perf_counter()
@@ -212,6 +212,11 @@ def build_network(
         return network, VectorSource(bench.vectors, device)
     network = network.to(memory_format=torch.channels_last)
     return network, ImageSource(bench.pack(options), options, backbone, device)
+
+
+def training_score(bench: Bench, network: Network, source: Source, rows: NDArray[np.int64]) -> Score:
+    """Metrics of some of the training rows, for methods that ask."""
+    return lambda picked, metrics: _score(bench, network, source, rows[picked.numpy()], metrics)
 
 
 def _score(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oodml import store
+from oodml import registry, store
 from oodml.devices import pick_device
 from oodml.errors import UsageError
 from oodml.metrics import metric_names
@@ -21,6 +21,7 @@ from oodml.sweep_folder import claim_folder, finished, locked
 if TYPE_CHECKING:
     from oodml.dataset_ref import DatasetRef
     from oodml.executors.worker import Outcome
+    from oodml.networks import NetworkConfig
     from oodml.runner import Bench
 
 
@@ -44,6 +45,7 @@ class SweepOptions:
     device: str = "auto"
     workers: int | None = None
     threads: int = 1
+    checkpoint_every: float = 60.0
     retry_failed: bool = False
 
 
@@ -87,29 +89,42 @@ def label(spec: RunSpec) -> str:
     return f"{spec.method}, level {spec.level}, seed {spec.seed}"
 
 
-def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, out: Path) -> Prepared:
-    """Resolves every option and opens dataset and backbone, so that mistakes show before anything is written."""
-    from oodml.networks import NetworkConfig, identity
+def _network(dataset: DatasetRef, options: SweepOptions) -> NetworkConfig:
+    """The backbone that a sweep asks for, explicitly or by its preset."""
+    from oodml.networks import NetworkConfig
     from oodml.records import as_options
-    from oodml.runner import Bench
 
     vectors = dataset.spec.startswith("embeddings:")
     name = options.backbone or ("vectors" if vectors else BACKBONES.get(options.preset, ""))
-    scratch = starts_from_scratch(options)
-    network = NetworkConfig(
+    if vectors != (name == "vectors"):
+        holds = "ready-made vectors" if vectors else "images"
+        raise UsageError(f"dataset {dataset.spec!r} holds {holds}; the backbone {name!r} cannot take them")
+    return NetworkConfig(
         name=name,
-        pretrained=not scratch and options.weights is None,
+        pretrained=not starts_from_scratch(options) and options.weights is None,
         weights=options.weights,
         args=as_options(options.backbone_args),
         mean=options.mean,
         std=options.std,
     )
-    if vectors != (name == "vectors"):
-        holds = "ready-made vectors" if vectors else "images"
-        raise UsageError(f"dataset {dataset.spec!r} holds {holds}; the backbone {name!r} cannot take them")
+
+
+def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, out: Path) -> Prepared:
+    """Resolves every option and opens dataset and backbone, so that mistakes show before anything is written."""
+    from oodml.networks import identity
+    from oodml.runner import Bench
+
+    network, scratch = _network(dataset, options), starts_from_scratch(options)
     for metric in options.metrics:
         metric_names(metric, num_classes=1)
-    bench = Bench(ladder, dataset, network, pick_device(options.device), tuple(options.metrics))
+    bench = Bench(
+        ladder,
+        dataset,
+        network,
+        pick_device(options.device),
+        tuple(options.metrics),
+        options.checkpoint_every or None,
+    )
     settings = dict(options.settings)
     situation = Situation(
         dataset=ladder.dataset.partition(":")[0],
@@ -119,21 +134,31 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
         default_backbone=options.backbone is None,
         from_weights=not scratch and not bench.on_vectors,
     )
-    training = training_options(options.preset, situation, settings.pop("train", {}))
+    train = settings.pop("train", {})
+    training = training_options(options.preset, situation, train)
     specs = make_plan(
         ladder,
         methods=options.methods,
         levels=options.levels,
         seeds=options.seeds,
-        backbone=name,
+        backbone=network.name,
         backbone_config=identity(network),
         from_scratch=scratch and not bench.on_vectors,
         training=training,
+        exceptions=_exceptions(options, situation, train),
         settings=settings,
         selection=options.selection,
     )
     bench.backbone(training.image_size)
     return Prepared(bench, specs, training, options, out)
+
+
+def _exceptions(options: SweepOptions, situation: Situation, train: Mapping[str, Scalar]) -> dict[str, TrainingOptions]:
+    """Training options of the methods that the paper preset treats differently; what the user sets goes first."""
+    if options.preset != "paper":
+        return {}
+    own = {name: registry.load("method", name).paper_training(situation.dataset) for name in options.methods}
+    return {n: training_options("paper", situation, {**values, **train}) for n, values in own.items() if values}
 
 
 def starts_from_scratch(options: SweepOptions) -> bool:

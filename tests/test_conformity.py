@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from method_case import OPTIONS, ROWS, batch_of, begin, build, data, loss_of, scorer, trained
 
 from oodml import registry
 from oodml.methods.cards import CARDS, GROUPS
 from oodml.model import Network, embed
 from oodml.training import train
-from method_case import OPTIONS, ROWS, batch_of, begin, build, data, loss_of, scorer, trained
 
 NAMES = registry.names("method")
 TRAINED = [name for name in NAMES if registry.load("method", name).trains]

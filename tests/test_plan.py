@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oodml import schema, store
+from oodml import registry, schema, store
 from oodml.errors import UnknownNameError, UsageError
 from oodml.plan import make_plan, parse_levels, parse_seeds, save_plan
-from oodml.presets import QUICK, Situation, TrainingOptions, training_options
+from oodml.presets import PAPER, QUICK, Situation, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec
 from oodml.splits import make_ladder
 from oodml.sweep import SweepOptions, starts_from_scratch
@@ -70,7 +70,7 @@ def test_a_run_is_named_by_everything_that_can_change_its_numbers(ladder: Ladder
 
 def test_overridden_options_are_resolved_into_the_spec(ladder: Ladder) -> None:
     spec = plan(ladder, methods=["margin"], settings={"margin": {"beta": 1}})[0]
-    assert dict(spec.config) == {"beta": 1.0, "margin": 0.2, "beta_lr": 5e-4}
+    assert dict(spec.config) == {"beta": 1.0, "margin": 0.2, "beta_lr": 5e-4, "published": False}
 
 
 def test_wrong_names_are_refused_with_a_suggestion(ladder: Ladder) -> None:
@@ -169,3 +169,12 @@ def test_a_network_starts_from_scratch_only_without_weights(given: dict[str, Any
 def test_an_unknown_preset_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown preset 'papr'; did you mean 'paper'"):
         options("papr")
+
+
+def test_the_paper_preset_treats_some_methods_differently(ladder: Ladder) -> None:
+    situation = Situation(dataset="sop")
+    card = registry.load("method", "proxy_anchor")
+    assert card.paper_training("sop") == {"warmup_epochs": 1} and card.paper_training("cub200") == {}
+    own = training_options("paper", situation, card.paper_training("sop"))
+    specs = plan(ladder, methods=["margin", "proxy_anchor"], training=PAPER, exceptions={"proxy_anchor": own})
+    assert {(s.method, dict(s.training)["warmup_epochs"]) for s in specs} == {("margin", 0), ("proxy_anchor", 1)}

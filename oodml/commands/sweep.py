@@ -53,6 +53,7 @@ def sweep(
     device: arg.Device = None,
     workers: arg.Workers = None,
     threads: arg.Threads = None,
+    checkpoint_every: arg.CheckpointEvery = None,
     retry_failed: arg.RetryFailed = False,
     dry_run: arg.DryRun = False,
 ) -> None:
