@@ -153,6 +153,7 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed ru
 Force = Annotated[bool, typer.Option("--force", help="Replace a different ladder in the folder.")]
 ForceFile = Annotated[bool, typer.Option("--force", help="Replace a different file.")]
 Metrics = Annotated[str, typer.Option(metavar="A,B", help="Metrics to show.")]
+ShownMethods = Annotated[str | None, typer.Option(metavar="A,B", help="Methods to show: names, groups.")]
 
 
 def channels(text: str | None, flag: str) -> tuple[float, ...] | None:

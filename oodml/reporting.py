@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from oodml.errors import ResultsError
+from oodml.errors import ResultsError, UnknownNameError
 from oodml.leaderboard import build_leaderboard, levels_frame
+from oodml.method_groups import expand_groups
 from oodml.plan import describe_training
 from oodml.records import Ladder
 from oodml.report import Facts, Failure, Section, write_report
@@ -24,7 +26,11 @@ FINISHED = "done"
 
 
 def make_report(
-    sweeps: Sequence[Path], out: Path, *, metrics: Sequence[str] = ("recall_at_1", "map_at_r")
+    sweeps: Sequence[Path],
+    out: Path,
+    *,
+    metrics: Sequence[str] = ("recall_at_1", "map_at_r"),
+    methods: Sequence[str] | None = None,
 ) -> tuple[Path, list[Section]]:
     """Writes the report of one or several sweeps, finished or not, and the leaderboard beside it.
 
@@ -32,6 +38,7 @@ def make_report(
         sweeps: Sweep folders; those of the same ladder are shown together.
         out: Folder of the report.
         metrics: Metrics to show, the main one first.
+        methods: Names and groups of the methods to show, None for all; ranks and leaderboard are those of all.
 
     Returns:
         Path of the page, and the sections that it shows.
@@ -42,9 +49,22 @@ def make_report(
         StorageError: If the folder cannot be written.
     """
     sections = load_sections(sweeps)
-    page = write_report(sections, out, metrics=metrics)
+    shown = sections if methods is None else [_only(section, expand_groups(methods)) for section in sections]
+    page = write_report(shown, out, metrics=metrics)
     write_leaderboard(out / "leaderboard.parquet", pd.concat([section.frame for section in sections]))
-    return page, sections
+    return page, shown
+
+
+def _only(section: Section, methods: Sequence[str]) -> Section:
+    """A section with the rows of some methods.
+
+    Raises:
+        UnknownNameError: If it has none of them.
+    """
+    chosen = section.frame["method"].isin(methods)
+    if not chosen.any() and len(section.frame):
+        raise UnknownNameError("method of the sweep", ", ".join(methods), sorted(set(section.frame["method"])))
+    return replace(section, frame=section.frame[chosen])
 
 
 def load_sections(sweeps: Sequence[Path]) -> list[Section]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodml import registry, store
 from oodml.devices import pick_device
 from oodml.errors import UsageError
+from oodml.method_groups import expand_groups
 from oodml.metrics import metric_names
 from oodml.plan import DEFAULT_METHODS, make_plan, save_plan
 from oodml.presets import BACKBONES, Situation, TrainingOptions, training_options
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """What a sweep is asked to do; see `run_sweep`."""
+    """What a sweep is asked to do; see `run_sweep`. `methods` are names and groups."""
 
     methods: Sequence[str] = DEFAULT_METHODS
     seeds: Sequence[int] = (0, 1, 2)
@@ -114,6 +115,7 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
     from oodml.networks import identity
     from oodml.runner import Bench
 
+    options = replace(options, methods=expand_groups(options.methods))
     network, scratch = _network(dataset, options), starts_from_scratch(options)
     for metric in options.metrics:
         metric_names(metric, num_classes=1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from oodml import registry
 from oodml.errors import UnknownNameError, UsageError
-from oodml.methods.cards import GROUPS, MethodInfo
 from oodml.options import parse_names, parse_settings, read_config
 from oodml.plan import DEFAULT_METHODS, parse_levels, parse_seeds
 from oodml.records import Ladder, Scalar
@@ -52,7 +51,7 @@ def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str]
     train = {key: merged.pop(key) for key in TRAIN_FLAGS if key in merged}
     if train:
         settings["train"] = {**settings.get("train", {}), **train}
-    methods = expand_groups(_as_list(merged.pop("methods", list(DEFAULT_METHODS)), "method"))
+    methods = _as_list(merged.pop("methods", list(DEFAULT_METHODS)), "method")
     merged["metrics"] = tuple(_as_list(merged.pop("metrics", ["default"]), "metric"))
     levels = merged.pop("levels", None)
     weights = merged.pop("weights", None)
@@ -64,22 +63,6 @@ def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str]
         settings=settings,
         **merged,
     )
-
-
-def expand_groups(names: Iterable[str]) -> list[str]:
-    """Names of methods, with groups as their members, each once and in the order of its first mention.
-
-    Args:
-        names: Registered names (an unknown one stays as it is) and groups: "study", "related", "systems", "catalog",
-            "own" for all but the catalog, "all", or one of an installed package that is not the name of a method.
-    """
-    cards: list[MethodInfo] = [registry.load("method", name) for name in registry.targets("method")]
-    members = {group: [card.name for card in cards if card.group == group] for group in {card.group for card in cards}}
-    members |= {card.name: [card.name] for card in cards}
-    members |= {group: [card.name for card in cards if card.group == group] for group in GROUPS}
-    members["own"] = [card.name for card in cards if card.group != "catalog"]
-    members["all"] = [card.name for card in cards]
-    return list(dict.fromkeys(method for name in names for method in members.get(name, [name])))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Scalar]]]:

@@ -83,6 +83,15 @@ def test_an_unfinished_sweep_is_reported_with_its_gaps(ladder: Path, tmp_path: P
     assert "1/2" in text
 
 
+def test_a_report_of_some_methods_keeps_the_others_in_the_leaderboard(ladder: Path, tmp_path: Path) -> None:
+    call("sweep", ladder, "--methods", "frozen,margin,triplet", "--seeds", 1, "--out", tmp_path, *QUICK)
+    assert call("report", tmp_path, "--methods", "frozen,study").exit_code == 0
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "margin" in text and "triplet" not in text
+    assert set(oodml.read_leaderboard(tmp_path / "report")["method"]) == {"frozen", "margin", "triplet"}
+    fails("known: frozen, margin, triplet", "report", tmp_path, "--methods", "arcface")
+
+
 def test_the_dry_run_writes_nothing(ladder: Path, tmp_path: Path) -> None:
     result = call("sweep", ladder, "--methods", "margin", "--out", tmp_path / "x", "--dry-run", *QUICK)
     assert result.exit_code == 0, result.output
@@ -114,7 +123,7 @@ def test_mistakes_in_names_are_explained(ladder: Path, tmp_path: Path) -> None:
     fails("unknown removal rule", "make-splits", "glyphs", "--removal-rule", "x", *out)
     fails("need --embedder", "make-splits", "glyphs", "--no-pretrained", *out)
     fails("unknown backbone", "make-splits", "glyphs", "--embedder", "resnet5o.tv_in1k", *out)
-    fails("unknown method 'margn'; did you mean 'margin'?", "sweep", ladder, "--methods", "margn", *out)
+    fails("unknown method 'margn'; did you mean 'margin'", "sweep", ladder, "--methods", "margn", *out)
     fails("unknown option of method 'margin' 'bta'", "sweep", ladder, "--set", "margin.bta=1", *out)
     fails("unknown training option 'stps'", "sweep", ladder, "--set", "train.stps=1", *out)
     fails("unknown preset 'qick'", "sweep", ladder, "--preset", "qick", *out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from oodml.model import Network, embed
 from oodml.training import train
 
 NAMES = registry.names("method")
+# the pairs that r_margin pushes apart keep the mean over its active terms up, however well the others fit
+OVER_FITTING: dict[str, dict[str, Any]] = {"r_margin": {"p": 0.0}}
 TRAINED = [name for name in NAMES if registry.load("method", name).trains]
 
 
@@ -59,7 +63,7 @@ def test_degenerate_batches_give_a_finite_loss_and_gradient(name: str, rows: lis
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_over_fitting_one_batch_lowers_the_loss(name: str) -> None:
-    network, source = build(name)
+    network, source = build(name, **OVER_FITTING.get(name, {}))
     state = begin(network, source)
     history = []
     for step in range(60):

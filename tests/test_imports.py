@@ -50,7 +50,17 @@ ENGINE = {
     "training",
     "training_watch",
 }
-TABLES = {"entries", "leaderboard", "plan", "report", "reporting", "results", "statistics", "sweep_config"}
+TABLES = {
+    "entries",
+    "leaderboard",
+    "method_groups",
+    "plan",
+    "report",
+    "reporting",
+    "results",
+    "statistics",
+    "sweep_config",
+}
 RUNNER = {"compare_shift", "make_splits", "runner", "shift_embedders"}
 TOP = {
     "__init__",

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from oodml import registry
+from oodml.commands.methods import methods, options_text
 from oodml.records import Scalar
+
+__all__ = ["backbones", "datasets", "methods", "metrics"]
 
 
 def datasets() -> None:
@@ -35,16 +38,6 @@ def backbones(
     _show([(name, summary, "") for name, summary in found])
 
 
-def methods() -> None:
-    """List the methods with their source, options and defaults."""
-    rows = []
-    for name in registry.names("method"):
-        info = registry.load("method", name)
-        source = f"{info.family}; {info.paper}" if info.paper != "-" else info.family
-        rows.append((name, info.summary, "\n".join(filter(None, (source, _options("--set", info.options, name))))))
-    _show(rows)
-
-
 def metrics() -> None:
     """List the metrics with their direction and bounds."""
     from oodml.console import say
@@ -61,10 +54,9 @@ def metrics() -> None:
     say("metric has a variant <name>_macro: the mean over classes of the mean of their queries.")
 
 
-def _options(flag: str, options: Mapping[str, Scalar], scope: str = "") -> str:
+def _options(flag: str, options: Mapping[str, Scalar]) -> str:
     """Options with their defaults as they are written on the command line; "" if there are none."""
-    dot = f"{scope}." if scope else ""
-    return " ".join([flag, *(f"{dot}{name}={value}" for name, value in options.items())]) if options else ""
+    return f"{flag} {options_text(options)}" if options else ""
 
 
 def _show(rows: Sequence[tuple[str, str, str]]) -> None:

@@ -11,10 +11,17 @@ EXAMPLES = """Examples:
 
 `oodml report results/glyphs results/photos --out report --metrics recall_at_1,recall_at_8`
 
+`oodml report results/glyphs --methods study,frozen`
+
 Unfinished sweeps are welcome: gaps are shown, never averaged over."""
 
 
-def report(sweeps: arg.SweepPaths, out: arg.Out = None, metrics: arg.Metrics = "recall_at_1,map_at_r") -> None:
+def report(
+    sweeps: arg.SweepPaths,
+    out: arg.Out = None,
+    metrics: arg.Metrics = "recall_at_1,map_at_r",
+    methods: arg.ShownMethods = None,
+) -> None:
     """Draw degradation curves and tables, and write the leaderboard."""
     from oodml.console import out as console
     from oodml.console import say
@@ -23,7 +30,7 @@ def report(sweeps: arg.SweepPaths, out: arg.Out = None, metrics: arg.Metrics = "
 
     names = parse_names(metrics)
     folder = out or sweeps[0] / "report"
-    page, sections = make_report(sweeps, folder, metrics=names)
+    page, sections = make_report(sweeps, folder, metrics=names, methods=parse_names(methods) if methods else None)
     for section in sections:
         console.print(summary_table(section, names[0]))
     say(f"leaderboard: {folder / 'leaderboard.parquet'}")

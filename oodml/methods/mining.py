@@ -12,7 +12,43 @@ MAX_DISTANCE = 1.999  # the density of distances on the sphere has a pole at 2
 def pairwise_distances(embeddings: Tensor) -> Tensor:
     """Euclidean distances of unit vectors, shape (b, b), without gradient."""
     z = embeddings.detach().float()
-    return (2 - 2 * z @ z.T).clamp(min=0).sqrt()
+    return torch.addmm(z.new_full((1, 1), 2.0), z, z.T, alpha=-2).clamp_(min=0).sqrt_()
+
+
+def uniform_draws(allowed: Tensor, generator: torch.Generator) -> Tensor:
+    """For every row a uniform column among the allowed ones, shape (r,); 0 where none is.
+
+    Args:
+        allowed: Which columns may be drawn, bool, shape (r, c).
+        generator: Where the draws come from.
+    """
+    seen = allowed.cumsum(1).float()
+    # 1 - u lies in (0, 1]: the point is above what stands before the first and at most at the last allowed column
+    share = 1 - torch.rand(len(seen), 1, generator=generator, device=seen.device)
+    return torch.searchsorted(seen, share * seen[:, -1:]).squeeze(1)
+
+
+def weighted_draws(log_weights: Tensor, generator: torch.Generator) -> Tensor:
+    """For every row a column with probability softmax(log_weights) of the row, shape (r,).
+
+    The largest sum of log weight and Gumbel noise wins with just that probability. Nothing is normalised, so nothing
+    underflows, and nothing is looked at on the host.
+
+    Args:
+        log_weights: Float32, shape (r, c); -inf is never drawn where the row holds anything else.
+        generator: Where the draws come from.
+    """
+    return _weighted_draws(log_weights, _noise(log_weights, generator))
+
+
+def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Uniform in (0, 1): zero, whose logarithm is not finite, is left out."""
+    return torch.empty_like(like).uniform_(torch.finfo(like.dtype).tiny, 1, generator=generator)
+
+
+def _weighted_draws(log_weights: Tensor, noise: Tensor) -> Tensor:
+    """See `weighted_draws`; the noise, uniform of the same shape, is used up."""
+    return (log_weights - noise.log_().neg_().log_()).argmax(1)
 
 
 def random_positives(same: Tensor, generator: torch.Generator) -> Tensor:
@@ -22,11 +58,21 @@ def random_positives(same: Tensor, generator: torch.Generator) -> Tensor:
         same: Whether two samples share a class, shape (b, b).
         generator: Where the draws come from.
     """
-    eye = torch.eye(len(same), dtype=torch.bool, device=same.device)
-    others = same & ~eye
-    lonely = ~others.any(1, keepdim=True)
-    weights = torch.where(lonely, eye, others).float()
-    return torch.multinomial(weights, 1, generator=generator).squeeze(1)
+    allowed = same.clone()
+    allowed.diagonal().copy_(same.sum(1) == 1)
+    return uniform_draws(allowed, generator)
+
+
+def inverse_density(distances: Tensor, dim: int, lower_cutoff: float = 0.5) -> Tensor:
+    """Log weights of distances d on the unit sphere: (2 - D) log d - (D - 3)/2 log(1 - d^2/4).
+
+    Args:
+        distances: Any shape, in [0, 2].
+        dim: Dimension D of the embedding.
+        lower_cutoff: Distances below it count as equal.
+    """
+    d = distances.clamp(lower_cutoff, MAX_DISTANCE)
+    return d.log().mul_(2 - dim).sub_((1 - d.square() / 4).log(), alpha=(dim - 3) / 2)
 
 
 def distance_weighted(
@@ -35,8 +81,8 @@ def distance_weighted(
     """Negatives drawn by the inverse density of pairwise distances on the unit sphere.
 
     The probability of sample j as negative of anchor i is proportional to exp(w_ij) with
-    w = (2 - D) log d - (D - 3)/2 log(1 - d^2/4) and d clamped from below (Wu et al., ICCV 2017). The normaliser is
-    taken per anchor: one maximum over the batch would underflow all anchors without a close negative.
+    w the log weight of `inverse_density` (Wu et al., ICCV 2017). Every anchor has a draw of its own: normalised by one
+    maximum over the batch, all anchors without a close negative would underflow.
 
     Args:
         embeddings: Unit vectors, shape (b, D).
@@ -47,16 +93,43 @@ def distance_weighted(
     Returns:
         Anchors, positives and negatives, each (t,); t = b unless all samples share one class (then 0).
     """
-    dim = embeddings.shape[1]
-    d = pairwise_distances(embeddings).clamp(lower_cutoff, MAX_DISTANCE)
-    log_weights = (2 - dim) * d.log() - (dim - 3) / 2 * (1 - d.square() / 4).log()
     same = labels[:, None] == labels[None, :]
-    anchors = (~same).any(1).nonzero().squeeze(1)
-    if len(anchors) == 0:
-        return anchors, anchors, anchors
-    probabilities = log_weights.masked_fill(same, -torch.inf)[anchors].softmax(1)
-    negatives = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
-    return anchors, random_positives(same, generator)[anchors], negatives
+    anchors = torch.arange(len(labels), device=labels.device)
+    if same.all():
+        return anchors[:0], anchors[:0], anchors[:0]
+    log_weights = inverse_density(pairwise_distances(embeddings), embeddings.shape[1], lower_cutoff)
+    noise = _noise(log_weights, generator)  # for both draws, which look at different columns
+    positives = noise.masked_fill(~same, -1).fill_diagonal_(0).argmax(1)  # itself only if there is nobody else
+    return anchors, positives, _weighted_draws(log_weights.masked_fill_(same, -torch.inf), noise)
+
+
+def rho_regularised(
+    embeddings: Tensor, labels: Tensor, generator: torch.Generator, probability: float, lower_cutoff: float = 0.5
+) -> Triplets:
+    """Distance-weighted triplets, some replaced by (i, i, j) with j of the class of i, whose loss pushes i and j apart.
+
+    Spreading classes lowers the spectral decay rho of the embedding (Roth et al., ICML 2020). An anchor alone in its
+    class is skipped.
+
+    Args:
+        embeddings: Unit vectors, shape (b, D).
+        labels: Classes, shape (b,).
+        generator: Where the draws come from.
+        probability: Of the replacement, one draw per anchor, in [0, 1].
+        lower_cutoff: See `distance_weighted`.
+
+    Returns:
+        Anchors, positives and negatives, each (t,), t <= b; of a batch of one class the replaced ones only.
+    """
+    anchors = torch.arange(len(labels), device=labels.device)
+    _, members, negatives = distance_weighted(embeddings, labels, generator, lower_cutoff)
+    one_class = len(members) == 0
+    if one_class:
+        members = negatives = random_positives(labels[:, None] == labels[None, :], generator)
+    pushed = torch.rand(len(labels), generator=generator, device=labels.device) < probability
+    kept = (members != anchors) & pushed if one_class else members != anchors
+    positives, negatives = torch.where(pushed, anchors, members), torch.where(pushed, members, negatives)
+    return anchors[kept], positives[kept], negatives[kept]
 
 
 def semihard(embeddings: Tensor, labels: Tensor, generator: torch.Generator, margin: float) -> Triplets:
@@ -76,12 +149,10 @@ def semihard(embeddings: Tensor, labels: Tensor, generator: torch.Generator, mar
     """
     d = pairwise_distances(embeddings)
     same = labels[:, None] == labels[None, :]
+    anchors = torch.arange(len(labels), device=labels.device)
+    if same.all():
+        return anchors[:0], anchors[:0], anchors[:0]
     positives = random_positives(same, generator)
-    anchors = (~same).any(1).nonzero().squeeze(1)
-    if len(anchors) == 0:
-        return anchors, anchors, anchors
     d_ap = d.gather(1, positives[:, None])
     band = ~same & (d > d_ap) & (d < d_ap + margin)
-    weights = torch.where(band.any(1, keepdim=True), band, ~same)[anchors].float()
-    negatives = torch.multinomial(weights, 1, generator=generator).squeeze(1)
-    return anchors, positives[anchors], negatives
+    return anchors, positives, uniform_draws(torch.where(band.any(1, keepdim=True), band, ~same), generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -18,29 +19,37 @@ def multisimilarity(z: Tensor, labels: Tensor, options: Mapping[str, Scalar]) ->
         z: Unit vectors, shape (b, d).
         labels: Classes, shape (b,).
         options: `alpha` and `beta` (weights of positives and negatives), `base` (similarity), `epsilon` (mining), and
-            `published`: whether the two means run over the anchors with a non-empty set only, as in the study's code.
+            `published`: whether to follow the study's code, where the two means run over the anchors with a non-empty
+            set only, are log(2) / weight without any, and a sample counts as its own positive.
     """
     alpha, beta, base, epsilon = (number(options, name) for name in ("alpha", "beta", "base", "epsilon"))
     s = z @ z.T
+    published = bool(options["published"])
     same = labels[:, None] == labels[None, :]
     self_pair = torch.eye(len(z), dtype=torch.bool, device=z.device)
     positive = same & ~self_pair
     with torch.no_grad():
         hardest_negative = s.masked_fill(same, -torch.inf).amax(1, keepdim=True)
         hardest_positive = s.masked_fill(~positive, torch.inf).amin(1, keepdim=True)
-        kept_p = positive & (s - epsilon < hardest_negative)
+        kept_p = (same if published else positive) & (s - epsilon < hardest_negative)
         kept_n = ~same & (s + epsilon > hardest_positive)
     pull = _log_one_plus_sum(-alpha * (s - base), kept_p) / alpha
     push = _log_one_plus_sum(beta * (s - base), kept_n) / beta
-    if not bool(options["published"]):
+    if not published:
         return (pull + push).mean()
-    return pull.sum() / kept_p.any(1).sum().clamp(min=1) + push.sum() / kept_n.any(1).sum().clamp(min=1)
+    return _mean_of_non_empty(pull, kept_p, alpha) + _mean_of_non_empty(push, kept_n, beta)
 
 
 def _log_one_plus_sum(exponents: Tensor, mask: Tensor) -> Tensor:
     """log(1 + sum of exp) over the masked entries of each row, shape (b,); 0 for a row without any."""
     zero = exponents.new_zeros(len(exponents), 1)
     return torch.cat([zero, exponents.masked_fill(~mask, -torch.inf)], 1).logsumexp(1)
+
+
+def _mean_of_non_empty(terms: Tensor, mask: Tensor, weight: float) -> Tensor:
+    """Mean of the terms (b,) of rows with a masked entry; the constant log(2) / weight where no row has one."""
+    count = mask.any(1).sum()
+    return terms.sum() / count.clamp(min=1) + (count == 0) * (math.log(2) / weight)
 
 
 class Multisimilarity(Method):

@@ -1,0 +1,1 @@
+"""An example of a method that lives outside the repository of oodml."""
