@@ -40,10 +40,13 @@ lint: $(VENV)/.installed-test  ## ruff (check and format) and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 
-bench: install  ## Speed and memory of the split generator and the evaluation, minutes
+bench: install  ## Speed and memory of splits, evaluation, mining, data path and methods, half an hour
 	$(BIN)/python benchmarks/split_generator.py
 	$(BIN)/python benchmarks/split_scaling.py
 	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/mining.py
+	$(BIN)/python benchmarks/data_path.py
+	$(BIN)/python benchmarks/method_cost.py
 
 format: $(VENV)/.installed-test  ## Format and fix what ruff can
 	$(BIN)/ruff check --fix .

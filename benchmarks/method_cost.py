@@ -26,6 +26,7 @@ import torch
 
 from oodml import registry
 from oodml.dataset_ref import DatasetRef
+from oodml.method_groups import expand_groups
 from oodml.methods.cards import MethodInfo
 from oodml.methods.cards.costs import COSTS_FILE
 from oodml.presets import TrainingOptions
@@ -33,7 +34,6 @@ from oodml.runner import build_network, training_score, training_set
 from oodml.seeds import torch_generator
 from oodml.splits import load_ladder
 from oodml.sweep import Prepared, SweepOptions, prepare_sweep
-from oodml.sweep_config import expand_groups
 from oodml.training import optimizer_of, start
 
 PEER, LIMIT, WARM_UP = "margin", 2.0, 3

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from oodml.errors import UnknownNameError
+from oodml.errors import UnknownNameError, UsageError
 
 TABLES: dict[str, dict[str, str] | str] = {
     "dataset": {
@@ -69,9 +69,20 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         UnknownNameError: If there is no such name; the message offers the closest ones.
+        UsageError: If the package that registers the name cannot be imported.
     """
     known = targets(kind)
     if name not in known:
         raise UnknownNameError(kind, name, known, f"(`oodml {kind}s` lists them)")
     target = known[name]
-    return resolve(target) if isinstance(target, str) else target
+    if not isinstance(target, str):
+        return target
+    try:
+        return resolve(target)
+    except (ImportError, AttributeError) as error:
+        if target.startswith("oodml."):
+            raise
+        raise UsageError(
+            f"{kind} {name!r} is registered by an installed package as {target!r}, which does not load ({error}); "
+            "mend or uninstall that package"
+        ) from error

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from oodml.methods.mining import Triplets
 
@@ -13,14 +14,15 @@ from oodml.methods.mining import Triplets
 def unit(n: int, dim: int, seed: int) -> Tensor:
     """Random unit vectors (n, dim)."""
     z = torch.randn(n, dim, generator=torch.Generator().manual_seed(seed))
-    return z / z.norm(dim=1, keepdim=True)
+    return functional.normalize(z, dim=1)
 
 
 def naive_margin(z: Tensor, labels: Tensor, triplets: Triplets, beta: Tensor, margin: float = 0.2) -> float:
     """Margin loss over the active terms."""
+    boundaries = beta.tolist()
     terms: list[float] = []
     for a, p, n in zip(*(index.tolist() for index in triplets), strict=True):
-        boundary = float(beta[int(labels[a])])
+        boundary = boundaries[int(labels[a])]
         terms.append(math.dist(z[a].tolist(), z[p].tolist()) - boundary + margin)
         terms.append(boundary - math.dist(z[a].tolist(), z[n].tolist()) + margin)
     active = [term for term in terms if term > 0]

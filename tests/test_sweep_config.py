@@ -92,5 +92,5 @@ def test_a_broken_package_does_no_harm_to_a_sweep_that_leaves_it_out(monkeypatch
     ours = registry.targets("method")
     monkeypatch.setattr(registry, "targets", lambda kind: {**ours, "broken": "no_such_package.card:INFO"})
     assert expand_groups(["margin", "frozen", "margin"]) == ["margin", "frozen"]
-    with pytest.raises(ModuleNotFoundError):
+    with pytest.raises(UsageError, match="'broken' is registered by an installed package"):
         expand_groups(["own"])

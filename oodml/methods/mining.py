@@ -31,24 +31,16 @@ def uniform_draws(allowed: Tensor, generator: torch.Generator) -> Tensor:
 def weighted_draws(log_weights: Tensor, generator: torch.Generator) -> Tensor:
     """For every row a column with probability softmax(log_weights) of the row, shape (r,).
 
-    The largest sum of log weight and Gumbel noise wins with just that probability. Nothing is normalised, so nothing
-    underflows, and nothing is looked at on the host.
+    Every row is normalised on its own, so that none underflows, and nothing is looked at on the host.
 
     Args:
         log_weights: Float32, shape (r, c); -inf is never drawn where the row holds anything else.
         generator: Where the draws come from.
     """
-    return _weighted_draws(log_weights, _noise(log_weights, generator))
-
-
-def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Uniform in (0, 1): zero, whose logarithm is not finite, is left out."""
-    return torch.empty_like(like).uniform_(torch.finfo(like.dtype).tiny, 1, generator=generator)
-
-
-def _weighted_draws(log_weights: Tensor, noise: Tensor) -> Tensor:
-    """See `weighted_draws`; the noise, uniform of the same shape, is used up."""
-    return (log_weights - noise.log_().neg_().log_()).argmax(1)
+    reached = log_weights.softmax(1).cumsum(1)
+    # 1 - u lies in (0, 1]: the first column that reaches it has a weight of its own
+    share = 1 - torch.rand(len(reached), 1, generator=generator, device=reached.device)
+    return torch.searchsorted(reached, share * reached[:, -1:]).squeeze(1).clamp(max=reached.shape[1] - 1)
 
 
 def random_positives(same: Tensor, generator: torch.Generator) -> Tensor:
@@ -58,9 +50,12 @@ def random_positives(same: Tensor, generator: torch.Generator) -> Tensor:
         same: Whether two samples share a class, shape (b, b).
         generator: Where the draws come from.
     """
-    allowed = same.clone()
-    allowed.diagonal().copy_(same.sum(1) == 1)
-    return uniform_draws(allowed, generator)
+    seen = same.cumsum(1)
+    place, members = seen.diagonal(), seen[:, -1]
+    # the k-th member, k in 1 .. members - 1, where those from the anchor on move up by one
+    k = 1 + (torch.rand(len(same), generator=generator, device=same.device) * (members - 1)).long()
+    k += (k >= place) & (members > 1)
+    return torch.searchsorted(seen, k[:, None]).squeeze(1)
 
 
 def inverse_density(distances: Tensor, dim: int, lower_cutoff: float = 0.5) -> Tensor:
@@ -71,8 +66,14 @@ def inverse_density(distances: Tensor, dim: int, lower_cutoff: float = 0.5) -> T
         dim: Dimension D of the embedding.
         lower_cutoff: Distances below it count as equal.
     """
-    d = distances.clamp(lower_cutoff, MAX_DISTANCE)
-    return d.log().mul_(2 - dim).sub_((1 - d.square() / 4).log(), alpha=(dim - 3) / 2)
+    return _inverse_density_of_squares(distances.square(), dim, lower_cutoff)
+
+
+def _inverse_density_of_squares(squares: Tensor, dim: int, lower_cutoff: float) -> Tensor:
+    """Log weights of squared distances, which are overwritten."""
+    squares.clamp_(lower_cutoff**2, MAX_DISTANCE**2)
+    weights = squares.log().mul_((2 - dim) / 2)
+    return weights.sub_(squares.mul_(-0.25).add_(1).log_(), alpha=(dim - 3) / 2)
 
 
 def distance_weighted(
@@ -97,10 +98,11 @@ def distance_weighted(
     anchors = torch.arange(len(labels), device=labels.device)
     if same.all():
         return anchors[:0], anchors[:0], anchors[:0]
-    log_weights = inverse_density(pairwise_distances(embeddings), embeddings.shape[1], lower_cutoff)
-    noise = _noise(log_weights, generator)  # for both draws, which look at different columns
-    positives = noise.masked_fill(~same, -1).fill_diagonal_(0).argmax(1)  # itself only if there is nobody else
-    return anchors, positives, _weighted_draws(log_weights.masked_fill_(same, -torch.inf), noise)
+    z = embeddings.detach().float()
+    squares = torch.addmm(z.new_full((1, 1), 2.0), z, z.T, alpha=-2)
+    log_weights = _inverse_density_of_squares(squares, z.shape[1], lower_cutoff)
+    negatives = weighted_draws(log_weights.masked_fill_(same, -torch.inf), generator)
+    return anchors, random_positives(same, generator), negatives
 
 
 def rho_regularised(

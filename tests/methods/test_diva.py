@@ -22,13 +22,14 @@ from oodml.methods.diva import Diva
 from oodml.methods.mining import distance_weighted
 from oodml.methods.mining_shared import permuted_labels, within_class
 from oodml.model import Network, embed
+from oodml.records import Scalar
 from oodml.training import optimizer_of, train
 
 PARTS = ("discriminative", "shared", "selfsimilarity", "intra")
 
 
-def started(**options: str | float | bool) -> tuple[Network, VectorSource, Diva, TrainState]:
-    network, source = build("diva", key_batches=2, **options)
+def started(**options: Scalar) -> tuple[Network, VectorSource, Diva, TrainState]:
+    network, source = build("diva", 0, key_batches=2, **options)
     state = begin(network, source)
     return network, source, cast(Diva, network.method), state
 

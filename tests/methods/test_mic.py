@@ -22,13 +22,14 @@ from oodml.methods.base import TrainState
 from oodml.methods.mic import Mic, class_centred, cluster_batches
 from oodml.methods.mining import distance_weighted
 from oodml.model import Network, embed
+from oodml.records import Scalar
 from oodml.training import train
 
 STEPS_PER_EPOCH = len(ROWS) // OPTIONS.batch_size  # 3
 
 
-def made(**options: float | bool) -> tuple[Network, VectorSource, Mic]:
-    network, source = build("mic", **options)
+def made(**options: Scalar) -> tuple[Network, VectorSource, Mic]:
+    network, source = build("mic", 0, **options)
     return network, source, cast(Mic, network.method)
 
 
@@ -165,7 +166,7 @@ def test_clusters_are_renewed_every_third_epoch_and_published_every_fourth(publi
             torch.testing.assert_close(features, wanted)  # of the auxiliary head, not centred
         cluster(features)
 
-    method.on_start, method._cluster = on_start, noted  # type: ignore[method-assign]
+    method.on_start, method._cluster = on_start, noted  # type: ignore[method-assign, assignment]
     train(network, source, ROWS, data()[1], replace(OPTIONS, steps=10 * STEPS_PER_EPOCH), "relabel")
     assert renewed == epochs
 

@@ -17,10 +17,11 @@ from oodml.methods.mining import distance_weighted
 from oodml.methods.mining_shared import permuted_labels, three_classes
 from oodml.methods.sharing import Sharing
 from oodml.model import Network
+from oodml.records import Scalar
 
 
-def made(**options: str | float) -> tuple[Network, VectorSource, Sharing]:
-    network, source = build("sharing", **options)
+def made(**options: Scalar) -> tuple[Network, VectorSource, Sharing]:
+    network, source = build("sharing", 0, **options)
     return network, source, cast(Sharing, network.method)
 
 
