@@ -80,8 +80,8 @@ def _cost(card: MethodInfo) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    for character in "\\`*<|":
+    """Text that Markdown shows as it is; records mark names as code with backticks, as Markdown does."""
+    for character in "\\*<|":
         text = text.replace(character, f"\\{character}")
     return text
 

@@ -39,7 +39,7 @@ class ImageSource:
         pictures, sizes = self.packed.source_batch(rows)
         options = self.options
         crops = random_resized_crop(
-            pictures.to(self.device),
+            self._move(pictures),
             sizes,
             options.image_size,
             options.crop_min_scale,
@@ -50,7 +50,12 @@ class ImageSource:
 
     def test_inputs(self, rows: NDArray[np.int64]) -> Tensor:
         """Central crops, shape (b, 3, s, s)."""
-        return self._finish(self.packed.test_batch(rows).to(self.device))
+        return self._finish(self._move(self.packed.test_batch(rows)))
+
+    def _move(self, pictures: Tensor) -> Tensor:
+        """Pictures on the device; on a GPU the copy goes on while it still computes the step before."""
+        pinned = pictures.pin_memory() if self.device.type == "cuda" else pictures
+        return pinned.to(self.device, non_blocking=True)
 
     def _finish(self, pictures: Tensor) -> Tensor:
         return normalise(pictures, self.mean, self.std).contiguous(memory_format=torch.channels_last)

@@ -65,8 +65,12 @@ class TrainingOptions:
         return asdict(self)
 
     def num_steps(self, num_samples: int) -> int:
-        """Steps of a run on so many training samples."""
-        return self.steps or max(1, self.epochs * (num_samples // self.batch_size))
+        """Steps of a run on so many training samples; an epoch has one step at least."""
+        return self.steps or self.epochs * self.steps_per_epoch(num_samples)
+
+    def steps_per_epoch(self, num_samples: int) -> int:
+        """Whole batches in so many samples, one at least."""
+        return max(1, num_samples // self.batch_size)
 
 
 QUICK = TrainingOptions()

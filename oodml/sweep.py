@@ -174,6 +174,18 @@ def starts_from_scratch(options: SweepOptions) -> bool:
     return quick if options.pretrained is None else not options.pretrained
 
 
+def cautions(prepared: Prepared) -> list[str]:
+    """What a user should know before a sweep starts, in whole sentences."""
+    bench, batch = prepared.bench, prepared.training.batch_size
+    levels = sorted({spec.level for spec in prepared.specs})
+    sizes = {level: len(bench.data.rows_of(bench.ladder.levels[level].train)) for level in levels}
+    return [
+        f"level {level} has {size} training samples, fewer than train.batch_size={batch}: every batch repeats some"
+        for level, size in sizes.items()
+        if size < batch
+    ]
+
+
 def missing(prepared: Prepared) -> list[RunSpec]:
     """The runs that this start would execute."""
     done = finished(prepared.runs, prepared.specs)

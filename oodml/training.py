@@ -130,7 +130,7 @@ def start(
         optimize=optimize,
         batch_size=options.batch_size,
         num_steps=options.num_steps(len(rows)),
-        steps_per_epoch=max(1, len(rows) // options.batch_size),
+        steps_per_epoch=options.steps_per_epoch(len(rows)),
     )
     network.train()
     network.method.on_start(state)

@@ -121,6 +121,7 @@ def test_the_paper_preset_is_the_studys_protocol() -> None:
     assert (paper.optimizer, paper.lr, paper.weight_decay, paper.batch_size) == ("adam", 1e-5, 4e-4, 112)
     assert (paper.image_size, paper.resize, paper.fit, paper.flip) == (224, 256, "crop", True)
     assert (paper.epochs, paper.num_steps(59551)) == (150, 150 * 531)
+    assert paper.num_steps(50) == 150  # fewer samples than a batch: one step an epoch, not none
     assert paper.freeze_batch_norm and paper.embedding_dim == 512 and paper.per_class == 2
 
 

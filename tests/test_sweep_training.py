@@ -12,12 +12,14 @@ import pytest
 
 import oodml
 from oodml import registry
+from oodml.dataset_ref import DatasetRef
 from oodml.datasets import load_dataset
 from oodml.evaluation import evaluate_embeddings
 from oodml.make_splits import ladder_from_dataset
 from oodml.methods.cards import CARDS
-from oodml.records import Ladder
+from oodml.records import Ladder, Scalar
 from oodml.results import read_plan
+from oodml.sweep import SweepOptions, cautions, prepare_sweep
 
 TRAIN = {"steps": 4, "batch_size": 16, "per_class": 4, "embedding_dim": 6}
 
@@ -63,3 +65,13 @@ def evaluation_hook(monkeypatch: pytest.MonkeyPatch, call: Callable[[], None]) -
         return evaluate_embeddings(*args, **kwargs)
 
     monkeypatch.setattr("oodml.runner.evaluate_embeddings", hooked)
+
+
+def test_a_training_side_smaller_than_a_batch_is_pointed_out(ladder: Ladder, tmp_path: Path) -> None:
+    dataset = DatasetRef(ladder.dataset, dict(ladder.dataset_options))
+    size = len(dataset.open_for(ladder).rows_of(ladder.levels[1].train))
+    for batch, expected in ((size, []), (2 * size, [f"level 1 has {size} training samples"])):
+        train: dict[str, Scalar] = {**TRAIN, "batch_size": batch, "per_class": 1}
+        options = SweepOptions(methods=["frozen"], levels=[1], settings={"train": train})
+        found = cautions(prepare_sweep(ladder, dataset, options, tmp_path))
+        assert [text.partition(",")[0] for text in found] == expected

@@ -59,13 +59,16 @@ def sweep(
 ) -> None:
     """Train and score every method on every level of a ladder; resumable."""
     given = dict(locals())
+    from oodml.console import warn
     from oodml.dataset_ref import DatasetRef
     from oodml.splits import load_ladder
-    from oodml.sweep import prepare_sweep
+    from oodml.sweep import cautions, prepare_sweep
 
     opened = load_ladder(ladder)
     where = DatasetRef(dataset or opened.dataset, dict(opened.dataset_options), superclasses, root, download)
     prepared = prepare_sweep(opened, where, _options(opened, given), out or Path("results") / opened.name)
+    for text in cautions(prepared):
+        warn(text)
     if dry_run:
         _show_plan(prepared)
         return
