@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
-# tests share the cores already: a second thread of linear algebra in each of them only waits
-PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+# tests share the cores already: a second thread in each of them only waits, and slows tiny networks tenfold
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow lint bench format clean browser

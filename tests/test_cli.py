@@ -212,7 +212,7 @@ def test_a_killed_sweep_ends_with_the_same_rows_as_an_undisturbed_one(
     ladder: Path, tmp_path: Path, workers: int
 ) -> None:
     arguments = ["--methods", "margin,triplet", "--seeds", 8, "--steps", 40, "--set", "train.batch_size=16"]
-    arguments += ["--workers", workers, "--checkpoint-every", 0.02]
+    arguments += ["--workers", workers, "--checkpoint-every", 0.1]
     calm = call("sweep", ladder, *arguments, "--out", tmp_path / "calm")
     assert calm.exit_code == 0, calm.output
     for count in (1, 11):
