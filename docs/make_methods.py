@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from oodml.commands.methods import HEADINGS, needs_text, scalar_text, training_text
+from oodml.commands.methods import HEADINGS, needs_text, option_rows, training_text
 from oodml.methods.cards import CARDS, GROUPS, MethodInfo
 from oodml.methods.cards.costs import NOT_MEASURED, cost_conditions, cost_ratio
 
@@ -65,11 +65,9 @@ def _card(card: MethodInfo) -> str:
 
 
 def _options(card: MethodInfo) -> Iterator[Sequence[str]]:
-    datasets = list(card.dataset_options)
-    yield "option", "default", *datasets
-    for option, default in card.options.items():
-        own = (card.dataset_options[dataset].get(option) for dataset in datasets)
-        yield f"`{option}`", scalar_text(default), *("" if value is None else scalar_text(value) for value in own)
+    yield "option", "default", *card.dataset_options
+    for option, *values in option_rows(card):
+        yield f"`{option}`", *values
 
 
 def _cost(card: MethodInfo) -> str:

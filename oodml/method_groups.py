@@ -19,9 +19,10 @@ def expand_groups(names: Iterable[str]) -> list[str]:
     if set(names) <= known.keys() - {*GROUPS, "own", "all"}:  # a broken package that is not asked for does no harm
         return list(dict.fromkeys(names))
     cards: list[MethodInfo] = [registry.load("method", name) for name in known]
-    members = {group: [card.name for card in cards if card.group == group] for group in {card.group for card in cards}}
-    members |= {card.name: [card.name] for card in cards}
-    members |= {group: [card.name for card in cards if card.group == group] for group in GROUPS}
+    members: dict[str, list[str]] = {}
+    for card in cards:
+        if card.group in GROUPS or card.group not in known:  # a package's group never takes the name of a method
+            members.setdefault(card.group, []).append(card.name)
     members["own"] = [card.name for card in cards if card.group != "catalog"]
     members["all"] = [card.name for card in cards]
     return list(dict.fromkeys(method for name in names for method in members.get(name, [name])))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from oodml import registry
 from oodml.backbones.base import Backbone, Features
+from oodml.checkpoints import Checkpoint
 from oodml.evaluation import evaluate_embeddings
 from oodml.inputs import VectorSource
 from oodml.methods.base import Batch, Context, Method, TrainState
@@ -24,6 +27,7 @@ from oodml.training import Score, optimizer_of, start, train
 CLASSES, PER_CLASS, WIDTH, DIM = 6, 6, 10, 8
 OPTIONS = replace(QUICK, embedding_dim=DIM, batch_size=12, per_class=3, steps=30, lr=3e-3)
 ROWS = np.arange(CLASSES * PER_CLASS)
+OnStep = Callable[[int], None]
 
 
 class Perceptron(Backbone):
@@ -84,6 +88,32 @@ def batch_of(rows: NDArray[np.int64], source: VectorSource, views: int = 1, step
 def loss_of(network: Network, batch: Batch) -> Tensor:
     """Loss of a batch."""
     return network.method.loss([network(view) for view in batch.inputs], batch)
+
+
+class KilledError(Exception):
+    """Stands for SIGKILL: nothing of the run survives but its file."""
+
+
+def killed(run: Callable[[Checkpoint | None, OnStep], object], path: Path, after: int) -> Checkpoint:
+    """The checkpoint that a run leaves which is killed after so many steps.
+
+    Args:
+        run: Trains from the start or from a checkpoint, and calls back after every step.
+        path: File of the checkpoint, written after every step.
+        after: Steps before the end.
+    """
+
+    def kill(step: int) -> None:
+        if step == after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(Checkpoint(path, every_s=0), kill)
+    return Checkpoint(path)
+
+
+def undisturbed(step: int) -> None:
+    """Lets a run go on."""
 
 
 def trained(name: str, seed: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from method_case import OPTIONS, ROWS, build, data, scorer
+from method_case import OPTIONS, ROWS, OnStep, build, data, killed, scorer, undisturbed
 from numpy.typing import NDArray
 
 from oodml import registry
@@ -19,12 +19,8 @@ STEPS, KILLED_AT = 14, 8
 TRAINED = [name for name in registry.names("method") if registry.load("method", name).trains]
 
 
-class KilledError(Exception):
-    """Stands for SIGKILL: nothing of the run survives but its file."""
-
-
 def run(
-    name: str, checkpoint: Checkpoint | None = None, killed_at: int = 0, best: int | None = None
+    name: str, checkpoint: Checkpoint | None = None, hook: OnStep = undisturbed, best: int | None = None
 ) -> tuple[NDArray[np.float32], list[int]]:
     """Embeddings after a run, and the steps that it took; `best` is the evaluation whose weights are kept."""
     network, source = build(name)
@@ -32,8 +28,7 @@ def run(
 
     def on_step(step: int) -> None:
         steps.append(step)
-        if step == killed_at:
-            raise KilledError
+        hook(step)
 
     def select() -> float:
         return float(step_of_best == len(steps) + 1)
@@ -54,37 +49,35 @@ def run(
     return embed(network, source, ROWS), steps
 
 
-def killed(name: str, path: Path, best: int | None = None) -> Checkpoint:
-    with pytest.raises(KilledError):
-        run(name, Checkpoint(path, every_s=0), KILLED_AT, best)
-    return Checkpoint(path)
+def put_away(name: str, path: Path, best: int | None = None) -> Checkpoint:
+    return killed(lambda checkpoint, hook: run(name, checkpoint, hook, best), path, KILLED_AT)
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_method_resumes_bit_for_bit(name: str, tmp_path: Path) -> None:
     whole, _ = run(name)
-    resumed, steps = run(name, killed(name, tmp_path / "run.pt"))
+    resumed, steps = run(name, put_away(name, tmp_path / "run.pt"))
     assert steps == list(range(KILLED_AT + 1, STEPS + 1))
     assert np.array_equal(whole, resumed)
 
 
 def test_the_best_weights_so_far_are_put_away_too(tmp_path: Path) -> None:
     early, _ = run("margin", best=5)
-    resumed, steps = run("margin", killed("margin", tmp_path / "run.pt", best=5), best=100)
+    resumed, steps = run("margin", put_away("margin", tmp_path / "run.pt", best=5), best=100)
     assert steps[0] > 5 and np.array_equal(early, resumed)
     assert not np.array_equal(early, run("margin")[0])
 
 
 def test_a_file_that_is_cut_short_starts_the_run_again(tmp_path: Path) -> None:
     whole, _ = run("margin")
-    checkpoint = killed("margin", tmp_path / "run.pt")
+    checkpoint = put_away("margin", tmp_path / "run.pt")
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-100])
     again, steps = run("margin", checkpoint)
     assert np.array_equal(whole, again) and steps[0] == 1
 
 
 def test_a_file_of_another_version_starts_the_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint = killed("margin", tmp_path / "run.pt")
+    checkpoint = put_away("margin", tmp_path / "run.pt")
     monkeypatch.setattr("oodml.checkpoints.__version__", "another")
     assert run("margin", checkpoint)[1][0] == 1
 

@@ -209,7 +209,13 @@ def _options_table(info: MethodInfo) -> Table:
     table.add_column("name", no_wrap=True)
     for column in ("default", *datasets):
         table.add_column(column, overflow="fold")
-    for option, default in info.options.items():
-        own = (info.dataset_options[dataset].get(option) for dataset in datasets)
-        table.add_row(option, scalar_text(default), *("" if value is None else scalar_text(value) for value in own))
+    for row in option_rows(info):
+        table.add_row(*row)
     return table
+
+
+def option_rows(info: MethodInfo) -> Iterator[list[str]]:
+    """Every option with its default and what it is on each dataset of the record, "" where that is the default."""
+    for option, default in info.options.items():
+        own = (values.get(option) for values in info.dataset_options.values())
+        yield [option, scalar_text(default), *("" if value is None else scalar_text(value) for value in own)]

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from oodml.methods.base import Batch, Context, Method, Output, TrainState, number, weightless
 from oodml.methods.cluster_matching import clustered, has_partner, new_numbers
+from oodml.methods.margin import distances_between
 from oodml.methods.mining import pairwise_distances
 from oodml.records import Scalar
 
@@ -53,14 +54,10 @@ def pair_loss(z: Tensor, labels: Tensor, beta: Tensor, margin: float, cutoff: fl
         margin: m.
         cutoff: Distance from which negatives count, see `closest_beyond`.
     """
-
-    def distances(first: Tensor, second: Tensor) -> Tensor:
-        return ((z[first] - z[second]).square().sum(1) + 1e-8).sqrt()
-
     same = labels[:, None] == labels[None, :]
     anchors, positives = same.fill_diagonal_(False).nonzero(as_tuple=True)
-    too_far = functional.relu(distances(anchors, positives) - beta + margin)
-    too_close = functional.relu(beta - distances(*closest_beyond(z, labels, cutoff)) + margin)
+    too_far = functional.relu(distances_between(z, anchors, positives) - beta + margin)
+    too_close = functional.relu(beta - distances_between(z, *closest_beyond(z, labels, cutoff)) + margin)
     active = (too_far > 0).sum() + (too_close > 0).sum()
     return (too_far.sum() + too_close.sum()) / active.clamp(min=1)
 

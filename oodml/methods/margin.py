@@ -14,6 +14,11 @@ from oodml.methods.mining import Triplets, distance_weighted
 from oodml.records import Scalar
 
 
+def distances_between(z: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Euclidean distances of the rows `first` and `second` of z (b, d), each (t,), with a finite slope at 0."""
+    return ((z[first] - z[second]).square().sum(1) + 1e-8).sqrt()  # the constant is that of Milbich et al.
+
+
 class MarginCriterion(nn.Module):
     """[d_ap - beta_y + m]+ + [beta_y - d_an + m]+ over triplets, y the class of the anchor.
 
@@ -33,11 +38,8 @@ class MarginCriterion(nn.Module):
         """Scalar loss of unit vectors (b, d), labels (b,) and index triplets (t,); 0 without triplets."""
         anchors, positives, negatives = triplets
         beta = self.beta[labels[anchors]]
-        # the small constant keeps the gradient of the root finite where anchor and positive are one (Milbich et al.)
-        d_ap = ((z[anchors] - z[positives]).square().sum(1) + 1e-8).sqrt()
-        d_an = ((z[anchors] - z[negatives]).square().sum(1) + 1e-8).sqrt()
-        too_far = functional.relu(d_ap - beta + self.margin)
-        too_close = functional.relu(beta - d_an + self.margin)
+        too_far = functional.relu(distances_between(z, anchors, positives) - beta + self.margin)
+        too_close = functional.relu(beta - distances_between(z, anchors, negatives) + self.margin)
         active = (too_far > 0) | (too_close > 0) if self.published else (too_far > 0).int() + (too_close > 0).int()
         return (too_far + too_close).sum() / active.sum().clamp(min=1)
 

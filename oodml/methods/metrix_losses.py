@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from oodml.methods.multisimilarity import log_one_plus_sum
+
 
 def mixed_similarities(to_first: Tensor, to_second: Tensor, between: Tensor, share: Tensor) -> Tensor:
     """Cosines of anchors and normalize(share x + (1 - share) x') from those of the unit vectors, without any vector.
@@ -47,12 +49,6 @@ def distances(similarities: Tensor) -> Tensor:
     return ((2 - 2 * similarities).clamp(min=0) + 1e-8).sqrt()
 
 
-def weighted_softplus(exponents: Tensor, weights: Tensor) -> Tensor:
-    """log(1 + sum of weight exp(exponent)) over every row, shape (a,); 0 for a row of zero weights."""
-    zero = exponents.new_zeros(len(exponents), 1)
-    return torch.cat([zero, exponents + weights.log()], 1).logsumexp(1)
-
-
 def multisimilarity(s: Tensor, positive: Tensor, negative: Tensor, alpha: float, beta: float, base: float) -> Tensor:
     """Mean over anchors of the multi-similarity loss without its pair mining.
 
@@ -64,8 +60,8 @@ def multisimilarity(s: Tensor, positive: Tensor, negative: Tensor, alpha: float,
         beta: Weight of negatives.
         base: Similarity around which both are measured.
     """
-    pull = weighted_softplus(-alpha * (s - base), positive) / alpha
-    push = weighted_softplus(beta * (s - base), negative) / beta
+    pull = log_one_plus_sum(-alpha * (s - base), positive) / alpha
+    push = log_one_plus_sum(beta * (s - base), negative) / beta
     return (pull + push).mean()
 
 
@@ -110,6 +106,6 @@ def proxy_anchor(s: Tensor, positive: Tensor, negative: Tensor, present: Tensor,
         alpha: Scale of similarities.
         delta: Margin of similarities.
     """
-    pull = weighted_softplus(-alpha * (s - delta), positive)
-    push = weighted_softplus(alpha * (s + delta), negative)
+    pull = log_one_plus_sum(-alpha * (s - delta), positive)
+    push = log_one_plus_sum(alpha * (s + delta), negative)
     return pull.masked_fill(~present, 0).sum() / present.sum() + push.mean()

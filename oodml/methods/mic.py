@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from torch.nn import functional
 
 from oodml.methods.base import Batch, Context, Output, TrainState, number, weightless
+from oodml.methods.cluster_matching import clustered
 from oodml.methods.decorrelation import Decorrelation, weight_for_width
 from oodml.methods.margin import Margin, MarginCriterion
 from oodml.records import Scalar
@@ -112,11 +112,8 @@ class Mic(Margin):
             self._cluster(state.extract(rows, lambda output: output.embeddings[AUXILIARY]))
 
     def _cluster(self, features: Tensor) -> None:
-        generator = self.context.generator
-        seed = int(torch.randint(2**31 - 1, (1,), generator=generator, device=generator.device))
-        count, iterations = min(self.num_clusters, len(features)), ITERATIONS[bool(self.options["published"])]
-        found = KMeans(count, n_init=1, max_iter=iterations, random_state=seed).fit_predict(features.numpy())
-        self.clusters.copy_(torch.from_numpy(found))
+        iterations = ITERATIONS[bool(self.options["published"])]
+        self.clusters.copy_(clustered(features, self.num_clusters, self.context.generator, iterations))
         self._batches = None
 
     def after_step(self, state: TrainState) -> None:

@@ -33,17 +33,22 @@ def multisimilarity(z: Tensor, labels: Tensor, options: Mapping[str, Scalar]) ->
         hardest_positive = s.masked_fill(~positive, torch.inf).amin(1, keepdim=True)
         kept_p = (same if published else positive) & (s - epsilon < hardest_negative)
         kept_n = ~same & (s + epsilon > hardest_positive)
-    pull = _log_one_plus_sum(-alpha * (s - base), kept_p) / alpha
-    push = _log_one_plus_sum(beta * (s - base), kept_n) / beta
+    pull = log_one_plus_sum(-alpha * (s - base), kept_p) / alpha
+    push = log_one_plus_sum(beta * (s - base), kept_n) / beta
     if not published:
         return (pull + push).mean()
     return _mean_of_non_empty(pull, kept_p, alpha) + _mean_of_non_empty(push, kept_n, beta)
 
 
-def _log_one_plus_sum(exponents: Tensor, mask: Tensor) -> Tensor:
-    """log(1 + sum of exp) over the masked entries of each row, shape (b,); 0 for a row without any."""
+def log_one_plus_sum(exponents: Tensor, weights: Tensor) -> Tensor:
+    """log(1 + sum of weight exp(exponent)) over every row, shape (a,); 0 for a row of zero weights.
+
+    Args:
+        exponents: Shape (a, m).
+        weights: At least 0, or a mask, shape (a, m).
+    """
     zero = exponents.new_zeros(len(exponents), 1)
-    return torch.cat([zero, exponents.masked_fill(~mask, -torch.inf)], 1).logsumexp(1)
+    return torch.cat([zero, exponents + weights.log()], 1).logsumexp(1)
 
 
 def _mean_of_non_empty(terms: Tensor, mask: Tensor, weight: float) -> Tensor:

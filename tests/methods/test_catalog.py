@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from catalog_case import CLASSES, DIM, LABELS, loss_of, make, raw_vectors, value_of
-from method_case import OPTIONS, ROWS, build, data
+from method_case import OPTIONS, ROWS, OnStep, build, data, killed, undisturbed
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
 from torch.nn import functional
 
@@ -190,20 +190,9 @@ def test_the_manifold_loss_is_the_library_s_given_the_same_proxies() -> None:
 
 
 def test_the_running_histogram_survives_a_killed_run(tmp_path: Path) -> None:
-    class KilledError(Exception):
-        pass
-
-    def kill(step: int) -> None:
-        if step == 7:
-            raise KilledError
-
-    def run(checkpoint: Checkpoint | None, killed: bool = False) -> np.ndarray:
+    def run(checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed) -> np.ndarray:
         network, source = build("dynamic_soft_margin")
-        on_step = kill if killed else lambda step: None
         train(network, source, ROWS, data()[1], OPTIONS, "run", checkpoint=checkpoint, on_step=on_step)
         return embed(network, source, ROWS)
 
-    whole = run(None)
-    with pytest.raises(KilledError):
-        run(Checkpoint(tmp_path / "state", every_s=0), killed=True)
-    assert np.array_equal(run(Checkpoint(tmp_path / "state", every_s=0)), whole)
+    assert np.array_equal(run(killed(run, tmp_path / "state", after=7)), run())

@@ -8,7 +8,20 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from method_case import CLASSES, DIM, OPTIONS, ROWS, Perceptron, batch_of, begin, build, data
+from method_case import (
+    CLASSES,
+    DIM,
+    OPTIONS,
+    ROWS,
+    OnStep,
+    Perceptron,
+    batch_of,
+    begin,
+    build,
+    data,
+    killed,
+    undisturbed,
+)
 from naive_losses import naive_decorrelation, naive_margin, unit
 from torch import Tensor, nn
 
@@ -150,20 +163,15 @@ def test_options_follow_the_dataset() -> None:
 
 
 def test_a_killed_run_goes_on_with_the_same_weights_and_the_same_queue(tmp_path: Path) -> None:
-    def kill(step: int) -> None:
-        if step == 7:
-            raise InterruptedError
-
-    def run(checkpoint: Checkpoint | None, killed: bool = False) -> tuple[np.ndarray, dict[str, Tensor]]:
+    def run(
+        checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed
+    ) -> tuple[np.ndarray, dict[str, Tensor]]:
         network, source = build("diva", key_batches=2)
-        hook = kill if killed else lambda step: None
-        train(network, source, ROWS, data()[1], OPTIONS, "resume", checkpoint=checkpoint, on_step=hook)
+        train(network, source, ROWS, data()[1], OPTIONS, "resume", checkpoint=checkpoint, on_step=on_step)
         return embed(network, source, ROWS), network.state_dict()
 
-    embeddings, weights = run(None)
-    with pytest.raises(InterruptedError):
-        run(Checkpoint(tmp_path / "run", every_s=0), killed=True)
-    again, resumed = run(Checkpoint(tmp_path / "run", every_s=0))
+    embeddings, weights = run()
+    again, resumed = run(killed(run, tmp_path / "run", after=7))
     assert np.array_equal(embeddings, again)
     assert "method.momentum.queue" in weights and "method.momentum.backbone.layer.weight" in weights
     assert all(torch.equal(value, resumed[name]) for name, value in weights.items())

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from method_case import DIM, OPTIONS, ROWS, batch_of, begin, build, data, loss_of
+from method_case import DIM, OPTIONS, ROWS, OnStep, batch_of, begin, build, data, killed, loss_of, undisturbed
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -278,16 +278,8 @@ def test_boundaries_are_learned_only_if_asked() -> None:
         assert bool((method.beta != 1.2).any()) == learned
 
 
-class KilledError(Exception):
-    pass
-
-
-def run(checkpoint: Checkpoint | None = None, die_at: int | None = None) -> NDArray[np.float32]:
+def run(checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed) -> NDArray[np.float32]:
     network, source = build("divide_conquer", joint_from=0.8, dropout=0.1)
-
-    def on_step(step: int) -> None:
-        if step == die_at:
-            raise KilledError
 
     train(network, source, ROWS, data()[1], OPTIONS, "run", checkpoint=checkpoint, on_step=on_step)
     return embed(network, source, ROWS)
@@ -296,7 +288,5 @@ def run(checkpoint: Checkpoint | None = None, die_at: int | None = None) -> NDAr
 @pytest.mark.parametrize("die_at", [1, 13, 18, 26])
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, die_at: int) -> None:
     whole = run()
-    with pytest.raises(KilledError):
-        run(Checkpoint(tmp_path / "run", every_s=0), die_at)
-    assert np.array_equal(whole, run(Checkpoint(tmp_path / "run", every_s=0)))
+    assert np.array_equal(whole, run(killed(run, tmp_path / "run", die_at)))
     assert whole.shape == (36, DIM)

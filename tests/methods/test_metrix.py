@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from method_case import CLASSES, DIM, OPTIONS, ROWS, batch_of, begin, build, data, loss_of
+from method_case import CLASSES, DIM, OPTIONS, ROWS, OnStep, batch_of, begin, build, data, killed, loss_of, undisturbed
 from torch import Tensor
 from torch.nn import functional
 
@@ -319,16 +319,9 @@ def test_unknown_choices_name_the_option(option: str) -> None:
 
 
 def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    def kill(step: int) -> None:
-        if step == 11:
-            raise InterruptedError
-
-    def run(checkpoint: Checkpoint | None, on_step: Callable[[int], None] = lambda step: None) -> np.ndarray:
+    def run(checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed) -> np.ndarray:
         network, source = build("metrix", level="input")
         train(network, source, ROWS, data()[1], OPTIONS, "resume", checkpoint=checkpoint, on_step=on_step)
         return embed(network, source, ROWS)
 
-    whole, file = run(None), Checkpoint(tmp_path / "state", every_s=0)
-    with pytest.raises(InterruptedError):
-        run(file, kill)
-    assert np.array_equal(run(Checkpoint(tmp_path / "state", every_s=0)), whole)
+    assert np.array_equal(run(killed(run, tmp_path / "state", after=11)), run())

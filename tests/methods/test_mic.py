@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from method_case import CLASSES, DIM, OPTIONS, ROWS, batch_of, begin, build, data
+from method_case import CLASSES, DIM, OPTIONS, ROWS, OnStep, batch_of, begin, build, data, killed, undisturbed
 from naive_losses import naive_decorrelation, naive_margin
 from torch import Tensor, nn
 
@@ -185,20 +185,15 @@ def test_there_are_as_many_clusters_as_asked_but_no_more_than_three_per_class(as
 
 
 def test_a_run_killed_after_relabelling_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    def kill(step: int) -> None:
-        if step == 3 * STEPS_PER_EPOCH + 2:
-            raise InterruptedError
-
-    def run(checkpoint: Checkpoint | None, killed: bool = False) -> tuple[np.ndarray, dict[str, Tensor]]:
+    def run(
+        checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed
+    ) -> tuple[np.ndarray, dict[str, Tensor]]:
         network, source, _ = made()
-        hook = kill if killed else lambda step: None
-        train(network, source, ROWS, data()[1], OPTIONS, "resume", checkpoint=checkpoint, on_step=hook)
+        train(network, source, ROWS, data()[1], OPTIONS, "resume", checkpoint=checkpoint, on_step=on_step)
         return embed(network, source, ROWS), network.state_dict()
 
-    embeddings, weights = run(None)
-    with pytest.raises(InterruptedError):
-        run(Checkpoint(tmp_path / "run", every_s=0), killed=True)
-    again, resumed = run(Checkpoint(tmp_path / "run", every_s=0))
+    embeddings, weights = run()
+    again, resumed = run(killed(run, tmp_path / "run", after=3 * STEPS_PER_EPOCH + 2))
     assert np.array_equal(embeddings, again)
     assert "method.clusters" in weights
     assert all(torch.equal(value, resumed[name]) for name, value in weights.items())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from method_case import CLASSES, OPTIONS, ROWS, begin, build, data, scorer
+from method_case import CLASSES, OPTIONS, ROWS, OnStep, begin, build, data, killed, scorer, undisturbed
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -296,16 +296,8 @@ def test_actions_are_read_from_text() -> None:
         multipliers("1,-1")
 
 
-class KilledError(Exception):
-    pass
-
-
-def run(checkpoint: Checkpoint | None = None, die_at: int | None = None) -> tuple[NDArray[np.float32], Tensor]:
+def run(checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed) -> tuple[NDArray[np.float32], Tensor]:
     network, source = build("pads", every=4)
-
-    def on_step(step: int) -> None:
-        if step == die_at:
-            raise KilledError
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -319,9 +311,7 @@ def run(checkpoint: Checkpoint | None = None, die_at: int | None = None) -> tupl
 @pytest.mark.parametrize("die_at", [3, 13])
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, die_at: int) -> None:
     whole, policy = run()
-    with pytest.raises(KilledError):
-        run(Checkpoint(tmp_path / "run", every_s=0), die_at)
-    resumed, again = run(Checkpoint(tmp_path / "run", every_s=0))
+    resumed, again = run(killed(run, tmp_path / "run", die_at))
     assert np.array_equal(whole, resumed) and torch.equal(policy, again)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from method_case import DIM, OPTIONS, ROWS, batch_of, begin, build, data, loss_of
+from method_case import DIM, OPTIONS, ROWS, OnStep, batch_of, begin, build, data, killed, loss_of, undisturbed
 from torch import Tensor, nn
 
 from oodml.checkpoints import Checkpoint
@@ -165,15 +165,11 @@ def test_a_cluster_of_one_class_falls_back_to_all_samples() -> None:
     assert len(state.labels[next(state.batches)].unique()) > 1
 
 
-def run(path: Path | None, stop: int | None) -> tuple[Subspaces, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+def run(
+    checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed
+) -> tuple[Subspaces, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
     network, source = build("subspaces", 0, **EAGER)
-
-    def on_step(step: int) -> None:
-        if step == stop:
-            raise KeyboardInterrupt
-
     options = replace(OPTIONS, steps=60, lr=1e-2)
-    checkpoint = Checkpoint(path, every_s=0) if path else None
     train(network, source, ROWS, data()[1], options, "resume", checkpoint=checkpoint, on_step=on_step)
     assert isinstance(network.method, Subspaces)
     return network.method, embed(network, source, ROWS)
@@ -181,9 +177,7 @@ def run(path: Path | None, stop: int | None) -> tuple[Subspaces, np.ndarray[tupl
 
 @pytest.mark.parametrize("stop", [4, 31, 55])
 def test_a_run_that_goes_on_from_a_checkpoint_ends_at_the_same_embeddings(stop: int, tmp_path: Path) -> None:
-    method, whole = run(None, None)
+    method, whole = run()
     assert method.active == 3  # learners were added
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "checkpoint", stop)
-    again, resumed = run(tmp_path / "checkpoint", None)
+    again, resumed = run(killed(run, tmp_path / "checkpoint", stop))
     assert np.array_equal(whole, resumed) and torch.equal(method.owner, again.owner)

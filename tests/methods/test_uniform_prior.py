@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from method_case import OPTIONS, ROWS, batch_of, begin, build, data, loss_of, scorer
+from method_case import OPTIONS, ROWS, OnStep, batch_of, begin, build, data, killed, loss_of, scorer, undisturbed
 from torch import nn
 
 from oodml import registry
@@ -157,20 +157,11 @@ def test_the_study_has_its_own_values_per_dataset() -> None:
     }
 
 
-class KilledError(Exception):
-    pass
-
-
 def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
     options = replace(OPTIONS, steps=12)
 
-    def run(checkpoint: Checkpoint | None, killed_at: int | None) -> np.ndarray:
+    def run(checkpoint: Checkpoint | None = None, on_step: OnStep = undisturbed) -> np.ndarray:
         network, source = build("uniform_prior", every=4, lr=0.01)
-
-        def on_step(step: int) -> None:
-            if step == killed_at:
-                raise KilledError
-
         train(
             *(network, source, ROWS, data()[1], options, "resumed"),
             score=scorer(network, source),
@@ -179,8 +170,6 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
         )
         return np.concatenate([embed(network, source, ROWS).ravel(), *(w.numpy().ravel() for w in weights(network))])
 
-    whole = run(None, None)
-    with pytest.raises(KilledError):
-        run(Checkpoint(tmp_path / "run.pt", every_s=0), 6)
+    whole, checkpoint = run(), killed(run, tmp_path / "run.pt", after=6)
     assert (tmp_path / "run.pt").exists()
-    assert np.array_equal(run(Checkpoint(tmp_path / "run.pt", every_s=0), None), whole)
+    assert np.array_equal(run(checkpoint), whole)
