@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oodml.version import __version__
 
 if TYPE_CHECKING:
+    from oodml.adapting import adapt_sweep
     from oodml.datasets import load_dataset
     from oodml.evaluation import Evaluation, evaluate, evaluate_embeddings
     from oodml.query_table import compare_evaluations, query_table, score_intervals
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from oodml.sweep import run_sweep
 
 _EXPORTS = {
+    "adapt_sweep": "oodml.adapting",
     "Episode": "oodml.records",
     "Evaluation": "oodml.evaluation",
     "Ladder": "oodml.records",
@@ -61,6 +63,7 @@ __all__ = [
     "Moments",
     "RunSpec",
     "__version__",
+    "adapt_sweep",
     "compare_evaluations",
     "evaluate",
     "evaluate_embeddings",

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from oodml.commands import compare_shift, evaluate, import_splits, inspect, make_splits, report, sweep
-from oodml.commands.listing import backbones, datasets, methods, metrics
+from oodml.commands import adapt, compare_shift, evaluate, import_splits, inspect, make_splits, report, sweep
+from oodml.commands.listing import adapters, backbones, datasets, methods, metrics
 from oodml.errors import OodmlError
 from oodml.version import __version__
 
@@ -57,6 +57,7 @@ def main(
 
 app.command("make-splits", epilog=make_splits.EXAMPLES)(make_splits.make_splits)
 app.command("sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
+app.command("adapt", epilog=adapt.EXAMPLES)(adapt.adapt)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
@@ -66,4 +67,5 @@ app.command("export-splits", epilog=import_splits.EXPORT_EXAMPLES)(import_splits
 app.command("datasets")(datasets)
 app.command("backbones")(backbones)
 app.command("methods")(methods)
+app.command("adapters")(adapters)
 app.command("metrics")(metrics)

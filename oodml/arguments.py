@@ -12,6 +12,8 @@ from oodml.options import parse_pairs
 from oodml.records import Options, as_options
 
 _DATA, _NET, _GEN, _TRAIN, _RUN = "Dataset", "Network", "Generator", "Training", "Execution"
+_FEW = "Few-shot adaptation"
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 DatasetName = Annotated[
     str,
@@ -22,6 +24,7 @@ SplitsFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="Published splits: a pickle, or .json from export-splits.")
 ]
 SweepPaths = Annotated[list[Path], typer.Argument(metavar="SWEEP...", help="One or several sweep folders.")]
+SweepPath = Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to.")]
 OutJson = Annotated[Path | None, typer.Option("--out", metavar="FILE.json", help="File to write.")]
 
@@ -130,6 +133,36 @@ Set = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Options as a file.", rich_help_panel=_TRAIN)]
 
+FewShots = Annotated[
+    str | None,
+    typer.Option("--shots", metavar="K,K", help="Labelled images per test class, e.g. 2,5.", rich_help_panel=_FEW),
+]
+Adapters = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Names with options, e.g. linear,ridge (`oodml adapters`).", rich_help_panel=_FEW),
+]
+Views = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|online", help="Augmented views per labelled image (16), or new ones each step.", rich_help_panel=_FEW
+    ),
+]
+SmallClasses = Annotated[
+    str | None,
+    typer.Option(
+        metavar="drop|error", help="What to do with classes that have no image left to ask for.", rich_help_panel=_FEW
+    ),
+]
+
+FewShotMetrics = Annotated[
+    str | None,
+    typer.Option("--metrics", metavar="A,B", help="Retrieval metrics by default.", rich_help_panel=_FEW),
+]
+AdaptedMethods = Annotated[
+    str | None,
+    typer.Option("--methods", metavar="A,B", help="Only these methods or groups.", rich_help_panel=_TRAIN),
+]
+
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_RUN)]
 Workers = Annotated[
     int | None,
@@ -148,6 +181,9 @@ CheckpointEvery = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan and its time, run nothing.", rich_help_panel=_RUN)
+]
+KeepModels = Annotated[
+    bool, typer.Option("--keep-models", help="Keep every trained network, for `oodml adapt`.", rich_help_panel=_RUN)
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.", rich_help_panel=_RUN)]
 Force = Annotated[bool, typer.Option("--force", help="Replace a different ladder in the folder.")]

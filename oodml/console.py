@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from oodml.executors.worker import Outcome
+    from oodml.executors.jobs import Outcome
 
 out = Console(soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -71,6 +72,20 @@ def _progress() -> Progress:
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err)
 
 
+@contextmanager
+def stops_on_terminate() -> Iterator[None]:
+    """SIGTERM acts as Ctrl-C inside: work stops in an orderly way."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class SweepDisplay:
     """Runs done and remaining time of a sweep."""
 
@@ -98,18 +113,17 @@ class SweepDisplay:
             _lines("decoding images")(done, total)
 
     def start(self, total: int) -> None:
-        """Begins with the number of runs to execute."""
-        self.total = total
-        if self.progress:
+        """Begins a stage with the number of runs to execute, or of jobs that adapt them."""
+        self.total, self.done = total, 0
+        if self.progress and total:
             self.task = self.progress.add_task("runs", total=total)
 
     def outcome(self, outcome: Outcome) -> None:
         """Notes a finished run; failures stay on screen."""
         self.done += 1
-        spec = outcome.spec
-        text = f"{spec.method} level {spec.level} seed {spec.seed}: {outcome.status} in {outcome.seconds:.1f} s"
+        text = f"{outcome.job.label}: {outcome.status} in {outcome.seconds:.1f} s"
         if self.progress:
-            self.progress.update(self.task, completed=self.done, description=f"{spec.method} level {spec.level}")
+            self.progress.update(self.task, completed=self.done, description=outcome.job.label)
             if outcome.status != "done":
                 warn(f"{text}: {outcome.error}")
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from oodml.errors import UsageError
 
 
@@ -20,3 +22,8 @@ def pick_device(name: str) -> str:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError("device cuda: torch finds no GPU on this machine; use cpu")
     return name
+
+
+def default_workers(device: str) -> int:
+    """One worker per core on the CPU, one in all on a GPU."""
+    return (os.cpu_count() or 1) if device == "cpu" else 1

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from oodml import registry
+from oodml.devices import default_workers
 from oodml.methods.cards import MethodInfo
+from oodml.prepared_sweep import Prepared
 from oodml.presets import TrainingOptions
 from oodml.records import RunSpec
 from oodml.runner import Bench, build_network, training_score, training_set
-from oodml.sweep import Prepared, default_workers
 from oodml.training import train
 
 PROBE_STEPS = 4

@@ -24,6 +24,11 @@ def parse_scalar(text: str) -> Scalar:
     return text
 
 
+def scalar_text(value: Scalar) -> str:
+    """A value as it is written on the command line, the inverse of `parse_scalar`."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
 def parse_names(text: str) -> list[str]:
     """`"a, b"` as ["a", "b"]."""
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oodml import registry, schema, store
-from oodml.errors import UnknownNameError, UsageError
+from oodml.errors import ResultsError, UnknownNameError, UsageError
 from oodml.methods.cards import MethodInfo
 from oodml.options import coerce_all, parse_names
 from oodml.presets import TrainingOptions
@@ -157,6 +157,34 @@ def plan_table(specs: Iterable[RunSpec], benchmark: str) -> Any:
         "spec": [json.dumps(asdict(spec), sort_keys=True) for spec in rows],
     }
     return schema.table(schema.PLAN, columns)
+
+
+def label(spec: RunSpec) -> str:
+    """A run in words."""
+    return f"{spec.method}, level {spec.level}, seed {spec.seed}"
+
+
+def load_specs(path: Path) -> list[RunSpec]:
+    """The runs of a plan file.
+
+    Raises:
+        ResultsError: If there is none, it cannot be read, or it is of an oodml that named runs differently.
+    """
+    if not path.exists():
+        raise ResultsError(f"there is no plan {path}; `oodml sweep` writes one")
+    table = store.read_table(path, schema.PLAN)
+    specs = []
+    for run_id, text in zip(table.column("run_id").to_pylist(), table.column("spec").to_pylist(), strict=True):
+        values = json.loads(text)
+        for name in ("config", "backbone_config", "training"):
+            values[name] = tuple((key, value) for key, value in values[name])
+        specs.append(RunSpec(**values))
+        if specs[-1].run_id != run_id:
+            raise ResultsError(
+                f"{path} names run {run_id} which is {specs[-1].run_id} to this oodml: another version made the sweep; "
+                "sweep into a new folder"
+            )
+    return specs
 
 
 def save_plan(path: Path, specs: Sequence[RunSpec], benchmark: str) -> None:

@@ -1,6 +1,7 @@
 """Names and what they stand for: explicit tables of "module:object", imported on first use.
 
-Third parties add names through the entry-point groups `oodml.methods`, `oodml.datasets` and `oodml.backbones`.
+Third parties add names through the entry-point groups `oodml.methods`, `oodml.adapters`, `oodml.datasets` and
+`oodml.backbones`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ TABLES: dict[str, dict[str, str] | str] = {
         "sun397": "oodml.datasets.vision:SUN397",
     },
     "method": "oodml.methods.cards:CARDS",  # a table of records, so that planning needs no torch
+    "adapter": "oodml.adapters.cards:CARDS",
     "backbone": {
         "pixels": "oodml.backbones.pixels:INFO",
         "vectors": "oodml.backbones.vectors:INFO",
@@ -51,7 +53,7 @@ def resolve(target: str) -> Any:
 
 @cache
 def targets(kind: str) -> dict[str, Any]:
-    """All names of a kind ("dataset", "method", "backbone"), ours and those of installed third parties."""
+    """All names of a kind ("dataset", "method", "adapter", "backbone"), ours and those of installed third parties."""
     table = TABLES[kind]
     known: dict[str, Any] = dict(resolve(table) if isinstance(table, str) else table)
     for point in entry_points(group=f"oodml.{kind}s"):

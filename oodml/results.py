@@ -17,6 +17,7 @@ from oodml.errors import ResultsError
 
 PLAN_FILE = "plan.parquet"
 LEADERBOARD_FILE = "leaderboard.parquet"
+ADAPTED = "adapted"  # folder of a sweep for the rows of adapted runs
 LEADERBOARD_KEY = (
     *("benchmark", "backbone", "selection", "setting", "shots", "adapter", "metric"),
     *("level", "method", "embedding_dim", "config"),
@@ -138,14 +139,18 @@ def to_frame(table: Any) -> pd.DataFrame:
 
 
 def _run_files(path: Path) -> list[Path]:
-    """The run files of a folder; temporary ones end differently and are never among them."""
+    """The run files of a folder, adapted ones last; temporary ones end differently and are never among them."""
     folder = path / "runs" if (path / "runs").is_dir() else path
-    files = sorted(file for file in folder.glob("*.parquet") if not file.name.startswith("."))
+    files = _parquet_files(folder) + (_parquet_files(path / ADAPTED) if folder != path else [])
     if folder == path and path.name != "runs":
         files = [file for file in files if file.name not in (PLAN_FILE, LEADERBOARD_FILE)]
         if not files and not (path / PLAN_FILE).exists():
             raise ResultsError(f"{path} holds no runs; give the folder that `oodml sweep` wrote (--out)")
     return files
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.parquet") if not file.name.startswith("."))
 
 
 def _read(path: Path, expected: Any) -> Any:

@@ -26,6 +26,7 @@ from oodml.errors import OodmlError
 from oodml.evaluation import COUNTS, evaluate_embeddings
 from oodml.images import ImageSettings, PackedImages, cache_folder, pack
 from oodml.inputs import ImageSource, Source, VectorSource
+from oodml.kept_models import save_model
 from oodml.memory import PeakMemory
 from oodml.methods.base import Context, Method
 from oodml.methods.cards import MethodInfo
@@ -53,6 +54,7 @@ class Bench:
         device: "cpu" or "cuda".
         metrics: What runs are scored by, see `evaluate_embeddings`.
         checkpoint_every: Seconds of training after which an unfinished run is put away; None never.
+        keep_models: Whether the trained network of every run stays on disk.
         cache: Folder of packed images and embeddings; None for the default.
     """
 
@@ -62,6 +64,7 @@ class Bench:
     device: str = "cpu"
     metrics: tuple[str, ...] = ("default",)
     checkpoint_every: float | None = None
+    keep_models: bool = False
     cache: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -99,13 +102,16 @@ class Bench:
         return build_backbone(self.network, num_inputs=width, image_size=image_size or None, seed=seed)
 
 
-def execute(bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None = None) -> list[dict[str, Any]]:
+def execute(
+    bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None = None, model: Path | None = None
+) -> list[dict[str, Any]]:
     """Trains and scores one run; a failure becomes a row, not an exception.
 
     Args:
         bench: Ladder, dataset and network.
         spec: The run.
         checkpoint: Where the run goes on from, and is put away from time to time.
+        model: Where the trained network is kept, if it is.
 
     Returns:
         Rows of schema RUN: one per metric, or a single one with status and error.
@@ -115,7 +121,7 @@ def execute(bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None = None) -
     try:
         with torch.random.fork_rng(devices=_cuda_devices(bench.device)):
             torch.manual_seed(derive_seed(spec.run_id, "library"))
-            scores, costs = _train_and_score(bench, spec, checkpoint)
+            scores, costs = _train_and_score(bench, spec, checkpoint, model)
     except DivergedError as error:
         return [{**base, "status": "diverged", "error": str(error), "peak_memory_mb": memory.peak_mb()}]
     except Exception as error:  # recorded: one run that fails must not stop the others
@@ -158,7 +164,7 @@ def _cuda_devices(device: str) -> list[int]:
 
 
 def _train_and_score(
-    bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None
+    bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None, model: Path | None
 ) -> tuple[dict[str, float], dict[str, Any]]:
     level, options = bench.ladder.levels[spec.level], TrainingOptions(**dict(spec.training))  # type: ignore[arg-type]
     card: MethodInfo = registry.load("method", spec.method)
@@ -178,6 +184,8 @@ def _train_and_score(
             score=training_score(bench, network, source, rows),
             checkpoint=checkpoint,
         )
+    if model:
+        save_model(model, network, spec.run_id)
     trained = time.perf_counter()
     scores = _score(bench, network, source, bench.data.rows_of(level.test), bench.metrics, int(labels.max()) + 1)
     dim = int(scores.pop("embedding_dim"))

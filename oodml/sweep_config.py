@@ -8,10 +8,11 @@ from typing import Any
 
 from oodml import registry
 from oodml.errors import UnknownNameError, UsageError
+from oodml.few_shot import parse_shots
 from oodml.options import parse_names, parse_settings, read_config
 from oodml.plan import DEFAULT_METHODS, parse_levels, parse_seeds
+from oodml.prepared_sweep import SweepOptions
 from oodml.records import Ladder, Scalar
-from oodml.sweep import SweepOptions
 
 TRAIN_FLAGS = ("embedding_dim", "image_size", "steps")
 KEYS = (
@@ -27,7 +28,21 @@ KEYS = (
         "mean",
         "std",
     ),
-    *("selection", "metrics", "device", "workers", "threads", "checkpoint_every", "retry_failed", *TRAIN_FLAGS),
+    *(
+        "selection",
+        "metrics",
+        "device",
+        "workers",
+        "threads",
+        "checkpoint_every",
+        "keep_models",
+        "shots",
+        "adapters",
+        "views",
+        "small_classes",
+        "retry_failed",
+        *TRAIN_FLAGS,
+    ),
 )
 
 
@@ -53,6 +68,12 @@ def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str]
         settings["train"] = {**settings.get("train", {}), **train}
     methods = _as_list(merged.pop("methods", list(DEFAULT_METHODS)), "method")
     merged["metrics"] = tuple(_as_list(merged.pop("metrics", ["default"]), "metric"))
+    if "shots" in merged:
+        merged["shots"] = parse_shots(_as_text(merged["shots"]))
+    if "adapters" in merged:
+        merged["adapters"] = tuple(_as_list(merged["adapters"], "adapter"))
+    if "views" in merged:
+        merged["views"] = _as_text(merged["views"])
     levels = merged.pop("levels", None)
     weights = merged.pop("weights", None)
     return SweepOptions(

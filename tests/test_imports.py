@@ -39,6 +39,7 @@ ENGINE = {
     "faiss_library",
     "images",
     "inputs",
+    "kept_models",
     "ladder_embedder",
     "model",
     "pair_statistics",
@@ -52,6 +53,7 @@ ENGINE = {
 }
 TABLES = {
     "entries",
+    "few_shot_statistics",
     "leaderboard",
     "method_groups",
     "plan",
@@ -61,8 +63,10 @@ TABLES = {
     "statistics",
     "sweep_config",
 }
-RUNNER = {"compare_shift", "make_splits", "runner", "shift_embedders"}
+ADAPTERS = {"adapters"}
+RUNNER = {"adaptation", "adapter_specs", "compare_shift", "make_splits", "runner", "shift_embedders"}
 TOP = {
+    "adapting",
     "__init__",
     "__main__",
     "app",
@@ -71,6 +75,8 @@ TOP = {
     "console",
     "estimate",
     "executors",
+    "few_shot",
+    "prepared_sweep",
     "sweep",
     "sweep_folder",
 }
@@ -79,8 +85,9 @@ MAY_IMPORT = {
     "splits": CORE,
     **{leaf: CORE | {leaf} for leaf in LEAVES},
     **dict.fromkeys(ENGINE, CORE | LEAVES | ENGINE),
-    **dict.fromkeys(TABLES, CORE | TABLES | {"splits", "presets", "methods", "metrics", "sweep"}),
-    **dict.fromkeys(RUNNER, CORE | LEAVES | ENGINE | RUNNER | {"splits"}),
+    **dict.fromkeys(ADAPTERS, CORE | {"methods"} | ENGINE | ADAPTERS),
+    **dict.fromkeys(TABLES, CORE | TABLES | {"splits", "presets", "methods", "metrics", "prepared_sweep", "few_shot"}),
+    **dict.fromkeys(RUNNER, CORE | LEAVES | ENGINE | ADAPTERS | RUNNER | {"splits"}),
 }
 NUMERIC_ONLY = {"splits", "metrics", "leaderboard", "statistics", "plan", "report", "reporting", "results"}
 

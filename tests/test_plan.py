@@ -12,10 +12,10 @@ import pytest
 from oodml import registry, schema, store
 from oodml.errors import UnknownNameError, UsageError
 from oodml.plan import make_plan, parse_levels, parse_seeds, save_plan
+from oodml.prepared_sweep import SweepOptions, starts_from_scratch
 from oodml.presets import PAPER, QUICK, Situation, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec
 from oodml.splits import make_ladder
-from oodml.sweep import SweepOptions, starts_from_scratch
 
 
 @pytest.fixture(scope="module")

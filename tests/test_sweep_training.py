@@ -17,9 +17,9 @@ from oodml.datasets import load_dataset
 from oodml.evaluation import evaluate_embeddings
 from oodml.make_splits import ladder_from_dataset
 from oodml.methods.cards import CARDS
+from oodml.prepared_sweep import SweepOptions, cautions, prepare_sweep
 from oodml.records import Ladder, Scalar
 from oodml.results import read_plan
-from oodml.sweep import SweepOptions, cautions, prepare_sweep
 
 TRAIN = {"steps": 4, "batch_size": 16, "per_class": 4, "embedding_dim": 6}
 

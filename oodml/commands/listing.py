@@ -1,4 +1,4 @@
-"""`oodml datasets`, `backbones`, `methods` and `metrics`: what the names can be."""
+"""`oodml datasets`, `backbones`, `methods`, `adapters` and `metrics`: what the names can be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oodml import registry
 from oodml.commands.methods import methods, options_text
 from oodml.records import Scalar
 
-__all__ = ["backbones", "datasets", "methods", "metrics"]
+__all__ = ["adapters", "backbones", "datasets", "methods", "metrics"]
 
 
 def datasets() -> None:
@@ -36,6 +36,29 @@ def backbones(
         known = (name for name, _ in list_backbones())
         raise UnknownNameError("backbone", pattern, known, "(without FILTER all are listed)")
     _show([(name, summary, "") for name, summary in found])
+
+
+def adapters(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show the card of this adapter.")] = None,
+) -> None:
+    """List the adapters of `--shots`, or show the card of one."""
+    from oodml.console import out, say
+
+    if name is None:
+        found = [registry.load("adapter", known) for known in registry.targets("adapter")]
+        _show([(info.name, f"{info.summary}", _options("options:", info.options)) for info in found])
+        say("\n`--adapters NAME:OPTION=VALUE` sets options; `oodml adapters NAME` shows what it computes.")
+        return
+    info = registry.load("adapter", name)
+    out.print(f"[bold]{info.name}[/bold]  works on {info.works_on}")
+    facts = {
+        "what": info.summary,
+        "computes": info.equation,
+        "source": info.paper if info.paper != "-" else "none",
+        "options": options_text(info.options),
+        "notes": info.notes,
+    }
+    _show([(label, text, "") for label, text in facts.items() if text])
 
 
 def metrics() -> None:

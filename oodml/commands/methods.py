@@ -9,6 +9,7 @@ import typer
 
 from oodml import registry
 from oodml.errors import UnknownNameError, UsageError
+from oodml.options import scalar_text
 from oodml.records import Scalar
 
 if TYPE_CHECKING:
@@ -104,11 +105,6 @@ def record(info: MethodInfo) -> dict[str, Any]:
         "cost": cost_ratio(info.name),
         "target": info.target,
     }
-
-
-def scalar_text(value: Scalar) -> str:
-    """A value as it is written on the command line."""
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def options_text(options: Mapping[str, Scalar]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ import typer
 from oodml import arguments as arg
 
 if TYPE_CHECKING:
-    from oodml.sweep import Prepared, SweepOptions, SweepResult
+    from oodml.prepared_sweep import Prepared, SweepOptions
+    from oodml.sweep import SweepResult
 
-EXIT_RUNS_FAILED, EXIT_INTERRUPTED = 1, 130
 EXAMPLES = """Examples:
 
 `oodml sweep splits/glyphs --methods margin,arcface --seeds 3`
@@ -21,6 +20,8 @@ EXAMPLES = """Examples:
 `oodml sweep splits/glyphs --set margin.beta=0.6 --set train.lr=0.0005 --dry-run`
 
 `oodml sweep splits/photos --backbone mobilenetv2_100 --weights FILE --image-size 96 --steps 120`
+
+`oodml sweep splits/glyphs --shots 2,5 --adapters linear,whitening`
 
 The same command again does only what is missing. Exit code: 0 all done, 1 some runs failed, 2 bad input,
 130 interrupted."""
@@ -37,6 +38,10 @@ def sweep(
     embedding_dim: arg.EmbeddingDim = None,
     selection: arg.Selection = None,
     metrics: arg.RunMetrics = None,
+    shots: arg.FewShots = None,
+    adapters: arg.Adapters = None,
+    views: arg.Views = None,
+    small_classes: arg.SmallClasses = None,
     set_: arg.Set = [],  # noqa: B006 - typer copies it
     config: arg.Config = None,
     backbone: arg.BackboneName = None,
@@ -54,25 +59,31 @@ def sweep(
     workers: arg.Workers = None,
     threads: arg.Threads = None,
     checkpoint_every: arg.CheckpointEvery = None,
+    keep_models: arg.KeepModels = False,
     retry_failed: arg.RetryFailed = False,
     dry_run: arg.DryRun = False,
 ) -> None:
     """Train and score every method on every level of a ladder; resumable."""
-    given = dict(locals())
-    from oodml.console import warn
-    from oodml.dataset_ref import DatasetRef
-    from oodml.splits import load_ladder
-    from oodml.sweep import cautions, prepare_sweep
-
-    opened = load_ladder(ladder)
-    where = DatasetRef(dataset or opened.dataset, dict(opened.dataset_options), superclasses, root, download)
-    prepared = prepare_sweep(opened, where, _options(opened, given), out or Path("results") / opened.name)
-    for text in cautions(prepared):
-        warn(text)
+    prepared = _prepare(dict(locals()))
     if dry_run:
         _show_plan(prepared)
-        return
-    _finish(_execute(prepared), prepared)
+    else:
+        _finish(_execute(prepared), prepared)
+
+
+def _prepare(given: dict[str, Any]) -> Prepared:
+    from oodml.console import warn
+    from oodml.dataset_ref import DatasetRef
+    from oodml.prepared_sweep import cautions, prepare_sweep
+    from oodml.splits import load_ladder
+
+    opened = load_ladder(given["ladder"])
+    spec, options = given["dataset"] or opened.dataset, dict(opened.dataset_options)
+    where = DatasetRef(spec, options, given["superclasses"], given["root"], given["download"])
+    prepared = prepare_sweep(opened, where, _options(opened, given), given["out"] or Path("results") / opened.name)
+    for text in cautions(prepared):
+        warn(text)
+    return prepared
 
 
 def _options(ladder: Any, given: dict[str, Any]) -> SweepOptions:
@@ -82,7 +93,7 @@ def _options(ladder: Any, given: dict[str, Any]) -> SweepOptions:
     flags = {key: given[key] for key in KEYS}
     flags["backbone_args"] = parse_pairs(given["backbone_args"], "--backbone-args") or None
     flags["mean"], flags["std"] = arg.channels(given["mean"], "--mean"), arg.channels(given["std"], "--std")
-    flags["retry_failed"] = given["retry_failed"] or None
+    flags |= {name: given[name] or None for name in ("keep_models", "retry_failed")}
     return sweep_options(ladder, flags, given["set_"], given["config"])
 
 
@@ -91,31 +102,30 @@ def _show_plan(prepared: Prepared) -> None:
     from oodml.console import out, say
     from oodml.estimate import estimate_seconds
     from oodml.plan import describe_training
-    from oodml.sweep import missing
+    from oodml.prepared_sweep import missing
 
     todo = missing(prepared)
     out.print(plan_table(prepared.specs, {spec.run_id for spec in todo}))
     first = prepared.specs[0]
     say(f"training: {describe_training(first.backbone, first.config_json)}, selection {first.selection}")
     say(f"runs: {len(prepared.specs)} planned, {len(todo)} to do; results in {prepared.out}")
+    if prepared.few_shot:
+        adapters = ", ".join(adapter.label for adapter in prepared.few_shot.adapters)
+        say(f"then: {adapters} with {', '.join(map(str, prepared.few_shot.shots))} labelled images per test class")
     if todo:
         say(f"time: about {duration(estimate_seconds(prepared, todo))}, from a few steps of each method here")
 
 
 def _execute(prepared: Prepared) -> SweepResult:
-    from oodml.console import SweepDisplay, warn
+    from oodml.console import SweepDisplay, stops_on_terminate, warn
     from oodml.sweep import execute_sweep
 
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
     try:
-        with SweepDisplay() as display:
+        with stops_on_terminate(), SweepDisplay() as display:
             return execute_sweep(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
     except KeyboardInterrupt:
         warn(f"stopped; finished runs are in {prepared.out}, the same command goes on from there")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(arg.EXIT_INTERRUPTED) from None
 
 
 def _finish(result: SweepResult, prepared: Prepared) -> None:
@@ -133,4 +143,4 @@ def _finish(result: SweepResult, prepared: Prepared) -> None:
         for name, error in result.failures:
             warn(f"{name}: {error}")
         warn(f"{len(result.failures)} runs have no result; --retry-failed repeats them")
-        raise typer.Exit(EXIT_RUNS_FAILED)
+        raise typer.Exit(arg.EXIT_FAILED)

@@ -1,4 +1,4 @@
-"""Runs spread over processes of this machine."""
+"""Jobs spread over processes of this machine."""
 
 from __future__ import annotations
 
@@ -15,69 +15,72 @@ from pathlib import Path
 
 import torch
 
-from oodml.executors.worker import Outcome, prepare, work
-from oodml.records import RunSpec
-from oodml.results import write_run
-from oodml.runner import Bench, identity_columns
+from oodml.devices import default_workers
+from oodml.executors.jobs import Job, Outcome
+from oodml.executors.worker import prepare, work
+from oodml.runner import Bench
 
-MAX_CRASHES = 2  # a run whose process dies this often is recorded as failed
+MAX_CRASHES = 2  # a job whose process dies this often is recorded as failed
 
 
 def run_local(
     bench: Bench,
-    specs: Sequence[RunSpec],
-    runs: Path,
+    jobs: Sequence[Job],
+    sweep: Path,
     *,
-    workers: int,
+    workers: int | None,
     threads: int,
 ) -> Iterator[Outcome]:
-    """Executes runs and yields each outcome once its file is written.
+    """Executes jobs and yields each outcome once its files are written.
 
     Args:
         bench: Ladder, dataset and network.
-        specs: The runs, in the order to start them.
-        runs: Folder of the run files.
-        workers: Number of processes; 1 works in this one.
+        jobs: The jobs, in the order to start them; no two equal.
+        sweep: The sweep folder.
+        workers: Number of processes; 1 works in this one, None takes what fits the device.
         threads: CPU threads of each.
     """
+    workers = min(workers or default_workers(bench.device), max(1, len(jobs)))
     if workers > 1:
-        yield from _in_processes(bench, specs, runs, workers, threads)
+        yield from _in_processes(bench, jobs, sweep, workers, threads)
         return
     before = torch.get_num_threads()
-    prepare(bench, runs, threads)
+    prepare(bench, sweep, threads)
     try:
-        for spec in specs:
-            yield work(spec)
+        for job in jobs:
+            yield work(job)
     finally:
         torch.set_num_threads(before)
 
 
-def _in_processes(bench: Bench, specs: Sequence[RunSpec], runs: Path, workers: int, threads: int) -> Iterator[Outcome]:
-    pending, crashes = list(specs), Counter[str]()
+def _in_processes(bench: Bench, jobs: Sequence[Job], sweep: Path, workers: int, threads: int) -> Iterator[Outcome]:
+    pending, crashes = list(jobs), Counter[Job]()
     while pending:
         with ProcessPoolExecutor(
             min(workers, len(pending)),
             mp_context=multiprocessing.get_context("spawn"),  # forked processes and CUDA or threads do not mix
             initializer=prepare,
-            initargs=(bench, runs, threads, os.getpid()),
+            initargs=(bench, sweep, threads, os.getpid()),
         ) as pool:
             with _deaf_to_interrupts():
-                futures: dict[Future[Outcome], RunSpec] = {pool.submit(work, spec): spec for spec in pending}
+                futures: dict[Future[Outcome], Job] = {pool.submit(work, job): job for job in pending}
             try:
                 for future in as_completed(futures):
                     outcome = future.result()
-                    pending.remove(outcome.spec)
+                    pending.remove(outcome.job)
                     yield outcome
             except BrokenProcessPool:
-                crashes.update(spec.run_id for spec in pending[:workers])  # those that were running
+                crashes.update(pending[:workers])  # those that were running
             except BaseException:  # Ctrl-C, a full disk, or the caller stops: end the workers at once
                 for child in multiprocessing.active_children():
                     child.terminate()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        for spec in [spec for spec in pending if crashes[spec.run_id] >= MAX_CRASHES]:
-            pending.remove(spec)
-            yield _record_crash(bench, spec, runs)
+        for job in [job for job in pending if crashes[job] >= MAX_CRASHES]:
+            pending.remove(job)
+            error = f"the worker process died {MAX_CRASHES} times (killed, or out of memory); try fewer --workers"
+            job.record_crash(bench, sweep, error)
+            yield Outcome(job, "failed", error, 0.0)
 
 
 @contextmanager
@@ -91,12 +94,3 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _record_crash(bench: Bench, spec: RunSpec, runs: Path) -> Outcome:
-    error = f"the worker process died {MAX_CRASHES} times (killed, or out of memory); try fewer --workers"
-    write_run(
-        runs / f"{spec.run_id}.parquet",
-        [{**identity_columns(bench, spec), "status": "failed", "error": error}],
-    )
-    return Outcome(spec, "failed", error, 0.0)

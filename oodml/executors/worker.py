@@ -1,4 +1,4 @@
-"""What a worker process does: one run at a time, its file written before it says that it is done."""
+"""What a worker process does: one job at a time, its files written before it says that it is done."""
 
 from __future__ import annotations
 
@@ -6,44 +6,30 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from oodml.checkpoints import Checkpoint
-from oodml.records import RunSpec
-from oodml.results import write_run
-from oodml.runner import Bench, execute
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended: its status and, if not done, why."""
-
-    spec: RunSpec
-    status: str
-    error: str
-    seconds: float
-
+from oodml.executors.jobs import Job, Outcome
+from oodml.runner import Bench
 
 _bench: Bench | None = None
-_runs: Path | None = None
+_sweep: Path | None = None
 
 
-def prepare(bench: Bench, runs: Path, threads: int, driver: int | None = None) -> None:
-    """Sets a process up for the runs of one sweep.
+def prepare(bench: Bench, sweep: Path, threads: int, driver: int | None = None) -> None:
+    """Sets a process up for the jobs of one sweep.
 
     Args:
         bench: Ladder, dataset and network.
-        runs: Folder of the run files.
-        threads: Threads per run. Sums over threads depend on their number, so a fixed one keeps values the same
+        sweep: The sweep folder.
+        threads: Threads per job. Sums over threads depend on their number, so a fixed one keeps values the same
             however many workers there are.
         driver: Process id of the sweep that a worker belongs to: it leaves Ctrl-C to it, and ends with it. Passed
             down, because a worker cannot ask for a driver that died while it started. None in the driver itself.
     """
     import torch
 
-    global _bench, _runs
-    _bench, _runs = bench, runs
+    global _bench, _sweep
+    _bench, _sweep = bench, sweep
     torch.set_num_threads(threads)
     if driver is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,15 +43,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def work(spec: RunSpec) -> Outcome:
-    """Executes a run and writes its file."""
-    assert _bench is not None and _runs is not None, "prepare() comes first"
-    started = time.perf_counter()
-    path, every_s = _runs.parent / "checkpoints" / f"{spec.run_id}.pt", _bench.checkpoint_every
-    checkpoint = None if every_s is None else Checkpoint(path, every_s)
-    rows = execute(_bench, spec, checkpoint)
-    write_run(_runs / f"{spec.run_id}.parquet", rows)
-    if checkpoint:
-        checkpoint.remove()
-    first = rows[0]
-    return Outcome(spec, first["status"], first.get("error") or "", time.perf_counter() - started)
+def work(job: Job) -> Outcome:
+    """Does a job in the prepared process."""
+    assert _bench is not None and _sweep is not None, "prepare() comes first"
+    return job.run(_bench, _sweep)

@@ -37,9 +37,13 @@ class MarginCriterion(nn.Module):
     def forward(self, z: Tensor, labels: Tensor, triplets: Triplets) -> Tensor:
         """Scalar loss of unit vectors (b, d), labels (b,) and index triplets (t,); 0 without triplets."""
         anchors, positives, negatives = triplets
-        beta = self.beta[labels[anchors]]
-        too_far = functional.relu(distances_between(z, anchors, positives) - beta + self.margin)
-        too_close = functional.relu(beta - distances_between(z, anchors, negatives) + self.margin)
+        d_ap, d_an = distances_between(z, anchors, positives), distances_between(z, anchors, negatives)
+        return self.of_distances(d_ap, d_an, self.beta[labels[anchors]])
+
+    def of_distances(self, d_ap: Tensor, d_an: Tensor, beta: Tensor) -> Tensor:
+        """Scalar loss of the distances of triplets and their boundaries, each (t,)."""
+        too_far = functional.relu(d_ap - beta + self.margin)
+        too_close = functional.relu(beta - d_an + self.margin)
         active = (too_far > 0) | (too_close > 0) if self.published else (too_far > 0).int() + (too_close > 0).int()
         return (too_far + too_close).sum() / active.sum().clamp(min=1)
 

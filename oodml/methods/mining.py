@@ -11,8 +11,14 @@ MAX_DISTANCE = 1.999  # the density of distances on the sphere has a pole at 2
 
 def pairwise_distances(embeddings: Tensor) -> Tensor:
     """Euclidean distances of unit vectors, shape (b, b), without gradient."""
+    return _squared_distances(embeddings).clamp_(min=0).sqrt_()
+
+
+def _squared_distances(embeddings: Tensor) -> Tensor:
+    """2 - 2 z z' of unit vectors (..., b, D) without gradient, shape (..., b, b); rounding may take it below 0."""
     z = embeddings.detach().float()
-    return torch.addmm(z.new_full((1, 1), 2.0), z, z.T, alpha=-2).clamp_(min=0).sqrt_()
+    product = torch.addmm if z.dim() == 2 else torch.baddbmm
+    return product(z.new_full((1,) * z.dim(), 2.0), z, z.mT, alpha=-2)
 
 
 def uniform_draws(allowed: Tensor, generator: torch.Generator) -> Tensor:
@@ -22,10 +28,20 @@ def uniform_draws(allowed: Tensor, generator: torch.Generator) -> Tensor:
         allowed: Which columns may be drawn, bool, shape (r, c).
         generator: Where the draws come from.
     """
-    seen = allowed.cumsum(1).float()
+    return uniform_picks(allowed, torch.rand(len(allowed), generator=generator, device=allowed.device))
+
+
+def uniform_picks(allowed: Tensor, uniform: Tensor) -> Tensor:
+    """`uniform_draws` with the randomness given, for any leading dimensions.
+
+    Args:
+        allowed: Which columns may be picked, bool, shape (..., c).
+        uniform: One number in [0, 1) per row, shape (...).
+    """
+    seen = allowed.cumsum(-1).float()
     # 1 - u lies in (0, 1]: the point is above what stands before the first and at most at the last allowed column
-    share = 1 - torch.rand(len(seen), 1, generator=generator, device=seen.device)
-    return torch.searchsorted(seen, share * seen[:, -1:]).squeeze(1)
+    share = 1 - uniform[..., None]
+    return torch.searchsorted(seen, share * seen[..., -1:]).squeeze(-1)
 
 
 def weighted_draws(log_weights: Tensor, generator: torch.Generator) -> Tensor:
@@ -37,10 +53,20 @@ def weighted_draws(log_weights: Tensor, generator: torch.Generator) -> Tensor:
         log_weights: Float32, shape (r, c); -inf is never drawn where the row holds anything else.
         generator: Where the draws come from.
     """
-    reached = log_weights.softmax(1).cumsum(1)
+    return weighted_picks(log_weights, torch.rand(len(log_weights), generator=generator, device=log_weights.device))
+
+
+def weighted_picks(log_weights: Tensor, uniform: Tensor) -> Tensor:
+    """`weighted_draws` with the randomness given, for any leading dimensions; a row of -inf gives any column.
+
+    Args:
+        log_weights: Float32, shape (..., c).
+        uniform: One number in [0, 1) per row, shape (...).
+    """
+    reached = log_weights.softmax(-1).cumsum(-1)
     # 1 - u lies in (0, 1]: the first column that reaches it has a weight of its own
-    share = 1 - torch.rand(len(reached), 1, generator=generator, device=reached.device)
-    return torch.searchsorted(reached, share * reached[:, -1:]).squeeze(1).clamp(max=reached.shape[1] - 1)
+    share = 1 - uniform[..., None]
+    return torch.searchsorted(reached, share * reached[..., -1:]).squeeze(-1).clamp(max=reached.shape[-1] - 1)
 
 
 def random_positives(same: Tensor, generator: torch.Generator) -> Tensor:
@@ -50,12 +76,39 @@ def random_positives(same: Tensor, generator: torch.Generator) -> Tensor:
         same: Whether two samples share a class, shape (b, b).
         generator: Where the draws come from.
     """
-    seen = same.cumsum(1)
-    place, members = seen.diagonal(), seen[:, -1]
+    return positive_picks(same, torch.rand(len(same), generator=generator, device=same.device))
+
+
+def positive_picks(same: Tensor, uniform: Tensor) -> Tensor:
+    """`random_positives` with the randomness given, for any leading dimensions.
+
+    Args:
+        same: Whether two samples share a class, shape (..., b, b).
+        uniform: One number in [0, 1) per anchor, shape (..., b).
+    """
+    seen = same.cumsum(-1)
+    place, members = seen.diagonal(dim1=-2, dim2=-1), seen[..., -1]
     # the k-th member, k in 1 .. members - 1, where those from the anchor on move up by one
-    k = 1 + (torch.rand(len(same), generator=generator, device=same.device) * (members - 1)).long()
+    k = 1 + (uniform * (members - 1)).long()
     k += (k >= place) & (members > 1)
-    return torch.searchsorted(seen, k[:, None]).squeeze(1)
+    return torch.searchsorted(seen, k[..., None]).squeeze(-1)
+
+
+def negative_picks(embeddings: Tensor, same: Tensor, uniform: Tensor, lower_cutoff: float = 0.5) -> Tensor:
+    """The negatives of `distance_weighted` with the randomness given, for one leading dimension or none.
+
+    Args:
+        embeddings: Unit vectors, shape (..., b, D).
+        same: Whether two samples share a class, shape (..., b, b).
+        uniform: One number in [0, 1) per anchor, shape (..., b).
+        lower_cutoff: Distances below it count as equal.
+
+    Returns:
+        Columns, shape (..., b); an anchor without any sample of another class gets a meaningless one.
+    """
+    squares = _squared_distances(embeddings)
+    log_weights = _inverse_density_of_squares(squares, embeddings.shape[-1], lower_cutoff)
+    return weighted_picks(log_weights.masked_fill_(same, -torch.inf), uniform)
 
 
 def inverse_density(distances: Tensor, dim: int, lower_cutoff: float = 0.5) -> Tensor:
@@ -98,10 +151,8 @@ def distance_weighted(
     anchors = torch.arange(len(labels), device=labels.device)
     if same.all():
         return anchors[:0], anchors[:0], anchors[:0]
-    z = embeddings.detach().float()
-    squares = torch.addmm(z.new_full((1, 1), 2.0), z, z.T, alpha=-2)
-    log_weights = _inverse_density_of_squares(squares, z.shape[1], lower_cutoff)
-    negatives = weighted_draws(log_weights.masked_fill_(same, -torch.inf), generator)
+    uniform = torch.rand(len(labels), generator=generator, device=labels.device)
+    negatives = negative_picks(embeddings, same, uniform, lower_cutoff)
     return anchors, random_positives(same, generator), negatives
 
 

@@ -1,0 +1,107 @@
+"""What executors execute: a job writes its files itself, and says how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from oodml.adaptation import FEW_SHOT_METRICS, Unit, adapt_units, unit_columns
+from oodml.checkpoints import Checkpoint
+from oodml.few_shot import unit_path
+from oodml.kept_models import model_path
+from oodml.records import RunSpec
+from oodml.results import write_run
+from oodml.runner import Bench, execute, identity_columns
+
+
+class Job(Protocol):
+    """Work of a sweep that is done in one piece; equal jobs are the same work."""
+
+    @property
+    def label(self) -> str:
+        """The job in a few words."""
+
+    def run(self, bench: Bench, sweep: Path) -> Outcome:
+        """Does the work; its files are there before it returns."""
+
+    def record_crash(self, bench: Bench, sweep: Path, error: str) -> None:
+        """Writes down that the process of the job died, so that it is not tried for ever."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its status and, if not done, why."""
+
+    job: Job
+    status: str
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One run: trained, scored, its rows written."""
+
+    spec: RunSpec
+
+    @property
+    def label(self) -> str:
+        """Method, level and seed."""
+        return f"{self.spec.method} level {self.spec.level} seed {self.spec.seed}"
+
+    def run(self, bench: Bench, sweep: Path) -> Outcome:
+        """Trains and scores, from a checkpoint where there is one."""
+        started = time.perf_counter()
+        path, every_s = sweep / "checkpoints" / f"{self.spec.run_id}.pt", bench.checkpoint_every
+        checkpoint = None if every_s is None else Checkpoint(path, every_s)
+        model = model_path(sweep, self.spec.run_id) if bench.keep_models else None
+        rows = execute(bench, self.spec, checkpoint, model)
+        write_run(sweep / "runs" / f"{self.spec.run_id}.parquet", rows)
+        if checkpoint:
+            checkpoint.remove()
+        first = rows[0]
+        return Outcome(self, first["status"], first.get("error") or "", time.perf_counter() - started)
+
+    def record_crash(self, bench: Bench, sweep: Path, error: str) -> None:
+        """A run file with the error."""
+        row = {**identity_columns(bench, self.spec), "status": "failed", "error": error}
+        write_run(sweep / "runs" / f"{self.spec.run_id}.parquet", [row])
+
+
+@dataclass(frozen=True)
+class AdaptJob:
+    """The runs of one method at one level, adapted; one file per run, adapter and number of shots."""
+
+    units: tuple[Unit, ...]
+    metrics: tuple[str, ...] = FEW_SHOT_METRICS
+
+    @property
+    def label(self) -> str:
+        """Method, level, and how many of what."""
+        spec = self.units[0].spec
+        return f"{spec.method} level {spec.level}: {_count(self.units)} adapted"
+
+    def run(self, bench: Bench, sweep: Path) -> Outcome:
+        """Adapts and scores; a unit's file is written as soon as its adapter is through."""
+        started = time.perf_counter()
+        errors = []
+        for unit, rows in adapt_units(bench, self.units, sweep, self.metrics):
+            write_run(unit_path(sweep, unit), rows)
+            if rows[0]["status"] != "done":
+                errors.append(f"{unit.adapter.label}, {unit.shots} shots: {rows[0].get('error') or ''}")
+        first = next(iter(dict.fromkeys(errors)), "")
+        return Outcome(self, "failed" if errors else "done", first, time.perf_counter() - started)
+
+    def record_crash(self, bench: Bench, sweep: Path, error: str) -> None:
+        """A file with the error for every unit that has none."""
+        for unit in self.units:
+            if not unit_path(sweep, unit).exists():
+                write_run(unit_path(sweep, unit), [{**unit_columns(bench, unit), "status": "failed", "error": error}])
+
+
+def _count(units: Sequence[Unit]) -> str:
+    runs = len({unit.spec for unit in units})
+    return f"{runs} run{'s' if runs > 1 else ''}"

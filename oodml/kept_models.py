@@ -1,0 +1,50 @@
+"""The trained network of a run on disk, for what is done with it afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oodml import store
+from oodml.errors import ResultsError
+
+if TYPE_CHECKING:
+    from oodml.model import Network
+
+
+def model_path(sweep: Path, run_id: str) -> Path:
+    """Where a sweep folder keeps the network of a run."""
+    return sweep / "models" / f"{run_id}.pt"
+
+
+def save_model(path: Path, network: Network, run_id: str) -> None:
+    """Writes the weights of a trained network atomically.
+
+    Raises:
+        StorageError: If the folder or disk does not take the file.
+    """
+    import torch
+
+    store.make_folder(path.parent)
+    with store.atomic(path) as temporary:
+        torch.save({"run_id": run_id, "network": network.state_dict()}, temporary)
+
+
+def load_model(path: Path, network: Network, run_id: str) -> None:
+    """Puts kept weights into a network that was built for the same run.
+
+    Raises:
+        ResultsError: If there is no such file, it cannot be read, or it belongs to another run.
+    """
+    import torch
+
+    repeat = "repeat the sweep with --keep-models, which trains the runs whose network is not there"
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ResultsError(f"there is no kept model {path}; {repeat}") from None
+    except Exception as error:  # cut short or not ours, errors of many types
+        raise ResultsError(f"{path} is not a readable model ({type(error).__name__}); {repeat}") from error
+    if not isinstance(kept, dict) or kept.get("run_id") != run_id:
+        raise ResultsError(f"{path} is not the model of run {run_id}; {repeat}")
+    network.load_state_dict(kept["network"])
