@@ -13,7 +13,11 @@ import pandas as pd
 from oodml import schema
 from oodml.errors import ResultsError
 
+FEW_SHOT = "few_shot"  # the setting of what was scored on the query images of an episode
+UNADAPTED = "none"  # the adapter that changes nothing
+
 Curve = dict[int, dict[int, float]]  # level -> seed -> value of the run
+Episodes = dict[int, dict[int, tuple[float, ...]]]  # level -> seed -> values of the run, one per episode
 Grid = dict[int, dict[int, str]]  # level -> seed -> status of the run, "planned" if it has no file
 
 
@@ -62,9 +66,9 @@ def row_tuples(frame: pd.DataFrame, columns: Iterable[str]) -> Iterator[tuple[An
 
 
 def collect(runs: pd.DataFrame, plan: pd.DataFrame | None) -> dict[str, Run]:
-    """All runs by id, a finished copy before a failed one; sorted by id."""
-    ordered = runs.assign(unfinished=runs["status"] != "done")
-    ordered = ordered.sort_values(["run_id", "unfinished", "started_at"])
+    """All runs by id, a finished copy before a failed one, the run before its adaptations; sorted by id."""
+    ordered = runs.assign(unfinished=runs["status"] != "done", adapted=runs["setting"].eq(FEW_SHOT).fillna(False))
+    ordered = ordered.sort_values(["run_id", "adapted", "unfinished", "started_at"])
     found = {row[0]: Run(*row) for row in row_tuples(ordered.drop_duplicates("run_id"), Run._fields)}
     if plan is not None:
         columns = [name for name in Run._fields if name in plan] + ["spec"]
@@ -120,20 +124,43 @@ def make_grids(found: Mapping[str, Run], entries: Mapping[str, Entry]) -> dict[E
     return grids
 
 
-def make_curves(
+def make_episodes(
     runs: pd.DataFrame, found: Mapping[str, Run], entries: Mapping[str, Entry]
-) -> dict[tuple[Entry, Variant], Curve]:
-    """Values of the finished runs, each the mean over its episodes; one null among them makes it unknown."""
+) -> dict[tuple[Entry, Variant], Episodes]:
+    """Values of the finished runs, by rising episode; what has no episodes has one value.
+
+    A run with a null among its episodes, or without an episode that any run of its level has with as many
+    shots, is left out: nothing is averaged over a gap, and all that remains is paired by position.
+    """
     done = runs[(runs["status"] == "done") & runs["metric"].notna()]
     done = done.sort_values([*schema.RUN_KEY, "started_at", "value"]).drop_duplicates(list(schema.RUN_KEY))
-    grouped = done.groupby(["run_id", *Variant._fields], dropna=False)["value"]
-    means = grouped.agg(["mean", "count", "size"]).reset_index()
-    means = means[means["count"] == means["size"]]
-    curves: dict[tuple[Entry, Variant], Curve] = defaultdict(lambda: defaultdict(dict))
-    for run_id, *variant, mean in row_tuples(means, ["run_id", *Variant._fields, "mean"]):
+    names = ["run_id", *Variant._fields]
+    grouped = done.groupby(names, dropna=False)[["episode", "value"]].agg(list).reset_index()
+    rows = list(zip(row_tuples(grouped, names), grouped["episode"], grouped["value"], strict=True))
+    wanted: dict[tuple[Any, ...], set[Any]] = defaultdict(set)
+    for (run_id, _, shots, *_), episodes, _ in rows:
+        wanted[found[run_id].benchmark, found[run_id].level, shots].update(episodes)
+    values: dict[tuple[Entry, Variant], Episodes] = defaultdict(lambda: defaultdict(dict))
+    for (run_id, *variant), episodes, scores in rows:
         run = found[run_id]
-        curves[entries[run_id], Variant(*variant)][run.level][run.seed] = mean
-    return curves
+        if len(episodes) == len(wanted[run.benchmark, run.level, variant[1]]) and not np.isnan(scores).any():
+            values[entries[run_id], Variant(*variant)][run.level][run.seed] = tuple(scores)
+    return values
+
+
+def make_curve(episodes: Episodes) -> Curve:
+    """The mean over the episodes of every run."""
+    return {level: {seed: float(np.mean(v)) for seed, v in seeds.items()} for level, seeds in episodes.items()}
+
+
+def failed_adaptations(runs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of adaptations that ended without a number; one that another copy of the run finished is none."""
+    key = ["run_id", "shots", "adapter"]
+    few = runs[runs["setting"].eq(FEW_SHOT).fillna(False)]
+    finished = few.loc[few["metric"].notna(), key].drop_duplicates().assign(finished=True)
+    failed = few[few["metric"].isna()].sort_values([*key, "started_at"]).drop_duplicates(key)
+    merged = failed.merge(finished, on=key, how="left")
+    return merged[merged["finished"].isna()].drop(columns="finished")
 
 
 def benchmark_facts(found: Mapping[str, Run]) -> dict[str, dict[str, str | None]]:

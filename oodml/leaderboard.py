@@ -17,23 +17,31 @@ import pandas as pd
 
 from oodml import schema
 from oodml.entries import (
-    Curve,
+    FEW_SHOT,
+    UNADAPTED,
+    Entry,
+    Episodes,
     Grid,
     Variant,
     benchmark_facts,
     collect,
+    failed_adaptations,
     find_entries,
-    make_curves,
+    make_curve,
+    make_episodes,
     make_grids,
     row_tuples,
 )
 from oodml.errors import ResultsError, UnknownNameError
+from oodml.few_shot_statistics import gain_episodes, pair_episodes
 from oodml.metrics.base import HEADLINE_METRICS, metric_info
 from oodml.records import Level
 from oodml.results import sort_leaderboard, to_frame
 from oodml.statistics import ags, rank_range, t_interval
 
 INTERVAL = "t95 over seeds"
+EPISODE_INTERVAL = "t95 over episodes"
+GAIN = "gain_"  # prefix of the metric of rows that hold what an adapter adds
 REFERENCE = "reference_"  # prefix of the columns of `levels_frame` that hold the untrained embedder's metrics
 
 Row = dict[str, Any]
@@ -46,7 +54,10 @@ def build_leaderboard(
 
     A run that several sweeps hold counts once. AGS rows have a null level and the metric "ags_<metric>";
     they average the seeds that are finished at every level of the ladder (`n`), and are null if there is
-    none.
+    none. Few-shot rows average the episodes of a seed first. Every adapter but "none" also has rows of the
+    metric "gain_<metric>": adapted less unadapted on the same query images, episode by episode. They have no
+    AGS. With two seeds or more every interval (and `std`) is over seeds; few-shot rows of one seed have that
+    over its episodes, and `interval` says so.
 
     Args:
         runs: Rows of `oodml.results.read_runs`, of several sweeps after concatenation.
@@ -56,7 +67,8 @@ def build_leaderboard(
     Returns:
         One row per cell with the columns of `oodml.schema.LEADERBOARD`, sorted; independent of the order of
         rows. `delta_first` is the mean less that at the easiest level, `delta_reference` the mean less the
-        value of the ladder's untrained embedder on all test images of the level (of few-shot rows as well).
+        value of the ladder's untrained embedder on all test images of the level: null in few-shot rows, whose
+        query images are fewer.
         Ranks compare the entries with the same backbone by Welch's t-test (`oodml.statistics.rank_range`).
 
     Raises:
@@ -65,17 +77,22 @@ def build_leaderboard(
     found = collect(runs, plan)
     entries = find_entries(found)
     grids = make_grids(found, entries)
-    curves = make_curves(runs, found, entries)
+    episodes = make_episodes(runs, found, entries)
+    gains = {key: gain_episodes(pairs) for key, pairs in pair_episodes(episodes).items()}
+    lost = _lost(runs, entries)
     facts = benchmark_facts(found)
     ladders = {name: _ladder(levels, name) for name in facts}
     rows: list[Row] = []
-    for entry, grid in grids.items():
-        seen = {variant for known, variant in curves if known == entry}
+    for entry, planned in grids.items():
+        seen = {variant for known, variant in episodes if known == entry} | _lost_variants(entry, episodes, lost)
         for variant in seen or {Variant("zero_shot", None, None, metric) for metric in HEADLINE_METRICS}:
             identity = {**facts[entry.benchmark], **entry._asdict(), **variant._asdict()}
-            curve = curves.get((entry, variant), {})
-            rows += _cells(identity, grid, curve, ladders[entry.benchmark])
-            rows += _ags_row(identity, grid, curve, ladders[entry.benchmark])
+            grid = _without(planned, lost.get((entry, variant.shots, variant.adapter), set()))
+            ladder, values = ladders[entry.benchmark], episodes.get((entry, variant), {})
+            rows += [*_cells(identity, grid, values, ladder), *_ags_row(identity, grid, values, ladder)]
+            if variant.setting == FEW_SHOT and variant.adapter != UNADAPTED:
+                identity |= {"metric": f"{GAIN}{variant.metric}"}
+                rows += _cells(identity, grid, gains.get((entry, variant), {}), ladder)
     _add_ranks(rows)
     columns = {name: [row.get(name) for row in rows] for name in schema.LEADERBOARD.names}
     columns["schema_version"] = [schema.SCHEMA_VERSION] * len(rows)
@@ -107,10 +124,38 @@ def _ladder(levels: pd.DataFrame | Sequence[Level], benchmark: str) -> list[Row]
     return rows
 
 
-def _summary(values: Mapping[int, float]) -> Row:
+def _lost(runs: pd.DataFrame, entries: Mapping[str, Entry]) -> dict[tuple[Entry, Any, Any], set[tuple[int, int]]]:
+    """Entry, shots and adapter to the (level, seed) at which the adaptation failed."""
+    lost: dict[tuple[Entry, Any, Any], set[tuple[int, int]]] = defaultdict(set)
+    rows = row_tuples(failed_adaptations(runs), ("run_id", "shots", "adapter", "level", "seed"))
+    for run_id, shots, adapter, level, seed in rows:
+        lost[entries[run_id], shots, adapter].add((level, seed))
+    return lost
+
+
+def _lost_variants(
+    entry: Entry, known: Iterable[tuple[Entry, Variant]], lost: Iterable[tuple[Entry, Any, Any]]
+) -> set[Variant]:
+    """Variants of adaptations that failed: a failure names no metric, so it takes those of the others."""
+    metrics = {v.metric for other, v in known if other == entry and v.setting == FEW_SHOT} or HEADLINE_METRICS
+    keys = [(shots, adapter) for owner, shots, adapter in lost if owner == entry]
+    return {Variant(FEW_SHOT, shots, adapter, metric) for shots, adapter in keys for metric in metrics}
+
+
+def _without(grid: Grid, lost: set[tuple[int, int]]) -> Grid:
+    return {
+        level: {s: "failed" if (level, s) in lost else status for s, status in statuses.items()}
+        for level, statuses in grid.items()
+    }
+
+
+def _summary(values: Mapping[int, float], single: Sequence[float] = ()) -> Row:
+    """The mean over seeds; the values of a single seed's episodes give the interval that it cannot."""
     ordered = [values[seed] for seed in sorted(values)]
     mean, std, low, high = t_interval(ordered)
     interval = INTERVAL if len(ordered) > 1 else None
+    if len(ordered) == 1 and len(single) > 1:
+        (_, std, low, high), interval = t_interval(single), EPISODE_INTERVAL
     row = {"mean": mean, "std": std, "n": len(ordered), "ci_low": low, "ci_high": high, "interval": interval}
     return {**row, "values": ordered}
 
@@ -119,16 +164,19 @@ def _failed(statuses: Mapping[int, str]) -> set[int]:
     return {seed for seed, status in statuses.items() if status not in ("done", "planned")}
 
 
-def _cells(identity: Row, grid: Grid, curve: Curve, ladder: list[Row]) -> Iterator[Row]:
+def _cells(identity: Row, grid: Grid, episodes: Episodes, ladder: list[Row]) -> Iterator[Row]:
     """One row for every level that was planned or ran."""
     unknown = sorted(set(grid) - {row["level"] for row in ladder})
     if unknown:
         raise ResultsError(f"there are runs at level {unknown[0]} of {identity['benchmark']!r}, which its ladder lacks")
+    curve = make_curve(episodes)
     first = _summary(curve.get(ladder[0]["level"], {}))["mean"]
     for level in ladder:
         if level["level"] in grid:
             statuses = grid[level["level"]]
-            summary = _summary(curve.get(level["level"], {}))
+            single = next(iter(episodes.get(level["level"], {}).values()), ())
+            summary = _summary(curve.get(level["level"], {}), single)
+            reference = level["reference"].get(identity["metric"], np.nan)
             yield {
                 **{name: value for name, value in level.items() if name != "reference"},
                 **identity,
@@ -136,15 +184,15 @@ def _cells(identity: Row, grid: Grid, curve: Curve, ladder: list[Row]) -> Iterat
                 "n_planned": len(statuses),
                 "n_failed": len(_failed(statuses)),
                 "delta_first": summary["mean"] - first,
-                "delta_reference": summary["mean"] - level["reference"].get(identity["metric"], np.nan),
+                "delta_reference": np.nan if identity["setting"] == FEW_SHOT else summary["mean"] - reference,
             }
 
 
-def _ags_row(identity: Row, grid: Grid, curve: Curve, ladder: list[Row]) -> Iterator[Row]:
+def _ags_row(identity: Row, grid: Grid, episodes: Episodes, ladder: list[Row]) -> Iterator[Row]:
     """The row of the area over all levels; none for a single level, which has no area."""
     if len(ladder) < 2:
         return
-    indices = [level["level"] for level in ladder]
+    curve, indices = make_curve(episodes), [level["level"] for level in ladder]
     shift = [level["shift_scaled"] for level in ladder]
     complete = set.intersection(*(set(curve.get(index, {})) for index in indices))
     summary = _summary({s: ags(shift, [curve[index][s] for index in indices]) for s in complete})
@@ -155,7 +203,7 @@ def _ags_row(identity: Row, grid: Grid, curve: Curve, ladder: list[Row]) -> Iter
         "metric": f"ags_{identity['metric']}",
         "n_planned": len(set().union(*grid.values())),
         "n_failed": len(set().union(*(_failed(statuses) for statuses in grid.values()))),
-        "delta_reference": summary["mean"] - reference,
+        "delta_reference": np.nan if identity["setting"] == FEW_SHOT else summary["mean"] - reference,
     }
 
 
@@ -168,7 +216,8 @@ def _add_ranks(rows: list[Row]) -> None:
             groups[tuple(row.get(name) for name in shared)].append(row)
     for members in groups.values():
         try:
-            upward = metric_info(members[0]["metric"].removeprefix("ags_")).higher_is_better
+            metric = members[0]["metric"].removeprefix("ags_").removeprefix(GAIN)
+            upward = metric_info(metric).higher_is_better
         except UnknownNameError:
             continue
         ranks = rank_range({str(i): row["values"] for i, row in enumerate(members)}, higher_is_better=upward)

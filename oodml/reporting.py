@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from oodml.entries import FEW_SHOT, failed_adaptations
 from oodml.errors import ResultsError, UnknownNameError
+from oodml.few_shot_statistics import summarise_few_shot
 from oodml.leaderboard import build_leaderboard, levels_frame
 from oodml.method_groups import expand_groups
 from oodml.plan import describe_training
@@ -99,11 +101,12 @@ def _section(ladder: Ladder, sweeps: Sequence[Path]) -> Section:
     runs = pd.concat(frames, ignore_index=True)
     plan = pd.concat([read_plan(sweep) for sweep in sweeps], ignore_index=True).drop_duplicates("run_id")
     board = build_leaderboard(runs, plan, levels_frame(ladder.levels, ladder.name))
-    return Section(ladder.name, board, ladder.levels, _facts(ladder, runs, plan, unreadable))
+    few_shot = summarise_few_shot(runs, plan, [(level.index, level.shift_scaled) for level in ladder.levels])
+    return Section(ladder.name, board, ladder.levels, _facts(ladder, runs, plan, unreadable), few_shot)
 
 
 def _facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, unreadable: Sequence[str]) -> Facts:
-    first = runs.drop_duplicates("run_id")
+    first = runs[runs["setting"].ne(FEW_SHOT).fillna(True)].drop_duplicates("run_id")
     failed = first[first["status"] != FINISHED]
     level = ladder.levels[ladder.default_level or 0]
     last = ladder.levels[-1]
@@ -120,6 +123,7 @@ def _facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, unreadable: S
         done=int((first["status"] == FINISHED).sum()),
         planned=len(plan),
         failures=tuple(_failure(row) for row in failed.to_dict("records")),
+        adaptations=tuple(_failure(row, adapted=True) for row in failed_adaptations(runs).to_dict("records")),
         unreadable=tuple(unreadable),
         versions=", ".join(
             f"{name} {' and '.join(sorted(set(first[column])))}"
@@ -130,6 +134,7 @@ def _facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, unreadable: S
     )
 
 
-def _failure(row: dict[Hashable, object]) -> Failure:
+def _failure(row: dict[Hashable, object], adapted: bool = False) -> Failure:
     level, seed = (int(str(row[name])) for name in ("level", "seed"))
-    return Failure(str(row["method"]), level, seed, str(row["status"]), str(row["error"]))
+    how = f", {row['adapter']}, {row['shots']} shots" if adapted else ""
+    return Failure(f"{row['method']}{how}", level, seed, str(row["status"]), str(row["error"]))

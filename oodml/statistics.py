@@ -63,6 +63,43 @@ def ags(shift_scaled: ArrayLike, values: ArrayLike) -> float:
     return float(np.sum(np.diff(x) * (v[1:] + v[:-1]) / 2))
 
 
+def fit_line(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
+    """Intercept and slope of the least-squares line; nan where x does not vary.
+
+    Args:
+        x: Positions, shape (n,).
+        y: Values at them, shape (n,).
+    """
+    at, values = (np.asarray(a, dtype=np.float64) for a in (x, y))
+    away = at - at.mean() if len(at) else at
+    spread = float(away @ away)
+    if spread == 0:
+        return np.nan, np.nan
+    slope = float(away @ values) / spread
+    return float(values.mean() - slope * at.mean()), slope
+
+
+def slope_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Slope of the least-squares line with Student's t interval from its residuals, n - 2 degrees of freedom.
+
+    Args:
+        x: Positions, shape (n,).
+        y: Values at them, shape (n,).
+        confidence: Coverage of the interval, in (0, 1).
+
+    Returns:
+        slope, low, high; the ends are nan for n < 3.
+    """
+    at, values = (np.asarray(a, dtype=np.float64) for a in (x, y))
+    intercept, slope = fit_line(at, values)
+    if len(at) < 3 or np.isnan(slope):
+        return slope, np.nan, np.nan
+    residuals = values - intercept - slope * at
+    error = (residuals @ residuals / (len(at) - 2) / ((at - at.mean()) @ (at - at.mean()))) ** 0.5
+    half = float(stdtrit(len(at) - 2, (1 + confidence) / 2) * error)
+    return slope, slope - half, slope + half
+
+
 def rank_range(groups: Mapping[str, ArrayLike], *, higher_is_better: bool = True) -> dict[str, tuple[int, int, int]]:
     """Rank of every method by its mean, and the ranks that a significance test leaves open.
 

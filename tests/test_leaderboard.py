@@ -193,12 +193,12 @@ def test_one_level_has_no_area() -> None:
 
 
 def test_episodes_are_averaged_before_seeds() -> None:
-    # seed 0: (.2 + .4) / 2 = .3; seed 1: .9 alone; mean over seeds .6, over all three it would be .5
+    # seed 0: (.2 + .4) / 2 = .3; seed 1: (.9 + .9) / 2 = .9; mean over seeds .6
     few = {"setting": "few_shot", "shots": 5, "adapter": "head"}
-    values = [(0, 0, 0.2), (0, 1, 0.4), (1, 0, 0.9)]
+    values = [(0, 0, 0.2), (0, 1, 0.4), (1, 0, 0.9), (1, 1, 0.9)]
     rows = [run("margin", 0, seed, value, episode=episode, **few) for seed, episode, value in values]
     board = build_leaderboard(runs_frame([*rows, run("margin", 0, 0, 0.8)]), None, LEVELS)
-    row = only(board, setting="few_shot", level=0)
+    row = only(board, setting="few_shot", level=0, metric="recall_at_1")
     assert (row["shots"], row["adapter"], row["n"]) == (5, "head", 2)
     assert row["mean"] == pytest.approx(0.6)
     assert only(board, setting="zero_shot", level=0)["mean"] == 0.8
@@ -208,8 +208,8 @@ def test_one_unknown_episode_makes_the_run_unknown() -> None:
     few = {"setting": "few_shot", "shots": 5, "adapter": "head"}
     rows = [run("margin", 0, 0, 0.2, episode=0, **few), run("margin", 0, 0, 0.2, episode=1, **few)]
     rows[1]["value"] = None
-    rows.append(run("margin", 0, 1, 0.6, episode=0, **few))
-    row = only(build_leaderboard(runs_frame(rows), None, LEVELS), level=0)
+    rows += [run("margin", 0, 1, 0.6, episode=episode, **few) for episode in range(2)]
+    row = only(build_leaderboard(runs_frame(rows), None, LEVELS), level=0, metric="recall_at_1")
     assert (row["mean"], row["n"], row["n_planned"]) == (0.6, 1, 2)
 
 

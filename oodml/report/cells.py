@@ -45,8 +45,9 @@ class Table:
         title: What it shows, one line.
         corner: Heading of the first column.
         columns: Headings of the other columns.
-        rows: Heading and cells of every row.
+        rows: Heading and cells of every row; one without cells is the heading of the rows under it.
         note: How to read its signs; "" for none.
+        stacked: Whether the details of a cell stand under its text, which makes a table narrower.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, tuple[Entry, ...]], ...]
     note: str = ""
+    stacked: bool = False
 
     @property
     def groups(self) -> list[tuple[str, int]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from oodml.report import tables, text
 from oodml.report.cells import Table
 from oodml.report.export import Picture
+from oodml.report.few_shot import FewShotBlock, compose_few_shot
 from oodml.report.notes import headline
 from oodml.report.pictures import draw
 from oodml.report.sections import Facts, Section
@@ -36,12 +37,13 @@ class ViewBlock:
 
 @dataclass(frozen=True)
 class SectionBlock:
-    """One benchmark; `failures` is None if nothing failed, `ladder` if no level is known."""
+    """One benchmark; `failures` is None if nothing failed, `ladder` if no level is known, `few_shot` without any."""
 
     anchor: str
     title: str
     facts: Facts
     blocks: tuple[ViewBlock, ...]
+    few_shot: FewShotBlock | None
     ladder: Table | None
     failures: Table | None
 
@@ -62,12 +64,14 @@ def compose(sections: Sequence[Section], out: Path, metrics: Sequence[str]) -> t
         while anchor in taken:
             anchor += "-2"
         taken.add(anchor)
-        shown = tuple(_view_block(view, out, anchor, metrics, methods) for view in found)
+        shown = tuple(_view_block(view, out, anchor, metrics, methods) for view in found if not view.few_shot)
+        few_shot = compose_few_shot(section, found, out, anchor, metrics, methods)
         used = {level.index for view in found for level in view.levels}
         ladder = tables.ladder_table([level for level in section.levels if level.index in used or not used])
-        failures = tables.failures(section.facts) if section.facts.failures else None
+        failures = tables.failures(section.facts.failures) if section.facts.failures else None
         title = section.facts.title or section.benchmark
-        blocks.append(SectionBlock(anchor, title, section.facts, shown, ladder if ladder.rows else None, failures))
+        known = ladder if ladder.rows else None
+        blocks.append(SectionBlock(anchor, title, section.facts, shown, few_shot, known, failures))
     return tuple(blocks)
 
 

@@ -9,6 +9,7 @@ from oodml.report import text
 from oodml.report.cells import Entry, Table
 from oodml.report.content import SectionBlock, ViewBlock
 from oodml.report.export import Picture
+from oodml.report.few_shot import FewShotBlock
 from oodml.report.sections import Facts
 
 
@@ -22,10 +23,12 @@ def render(blocks: Sequence[SectionBlock], reading: Sequence[tuple[str, str]]) -
     parts = ["# oodml report"]
     for block in blocks:
         parts += [f"## {escape(block.title)}", *_facts(block.facts)]
-        if not block.blocks:
+        if not block.blocks and not block.few_shot:
             parts.append("No run has finished yet.")
         for view in block.blocks:
             parts += _view(view)
+        if block.few_shot:
+            parts += _few_shot(block.few_shot)
         if block.ladder:
             parts += [f"### {block.ladder.title}", table(block.ladder)]
         if block.failures:
@@ -50,6 +53,9 @@ def table(content: Table) -> str:
     lines = ["| " + " | ".join(escape(head) for head in heads) + " |"]
     lines.append("|---|" + "".join("---|" if column.prose else "---:|" for column in content.columns))
     for head, cells in content.rows:
+        if not cells:
+            lines.append(f"| **{escape(head)}** |" + " |" * len(content.columns))
+            continue
         lines.append("| " + " | ".join([escape(head), *(_entry(cell) for cell in cells)]) + " |")
     return "\n".join(lines) + (f"\n\n{escape(content.note)}" if content.note else "")
 
@@ -72,6 +78,20 @@ def _facts(facts: Facts) -> list[str]:
 def _picture(picture: Picture) -> str:
     links = f"[PNG]({picture.stem}.png) [SVG]({picture.stem}.svg) [PDF]({picture.stem}.pdf)"
     return f"![{escape(picture.alt)}]({picture.stem}.png)\n\n{escape(picture.caption)} {links}"
+
+
+def _few_shot(block: FewShotBlock) -> list[str]:
+    parts = [f"### {block.title}"]
+    if block.headline:
+        parts.append("\n".join(f"- {escape(sentence)}" for sentence in block.headline))
+    if block.needed:
+        parts += [f"#### {escape(block.needed.title)}", table(block.needed)]
+    for group in block.groups:
+        parts += [f"#### {escape(group.title)}", *(_picture(picture) for picture in group.pictures)]
+        parts += [table(shown) for shown in group.tables]
+    if block.failures:
+        parts += [f"#### {block.failures.title}", table(block.failures)]
+    return parts
 
 
 def _view(view: ViewBlock) -> list[str]:

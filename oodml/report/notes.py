@@ -57,18 +57,39 @@ READING: tuple[tuple[str, str], ...] = (
 )
 
 
-def reading(metrics: Sequence[str]) -> list[tuple[str, str]]:
+FEW_SHOT: tuple[tuple[str, str], ...] = (
+    (
+        "Few-shot adaptation",
+        "A few labelled images of every test class (shots) are shown to the trained network, then retrieval is "
+        "scored among the other test images, the queries. Several random draws of the labelled images are episodes.",
+    ),
+    (
+        "Gain",
+        "Adapted less unadapted on the same queries of the same episode. The interval over seeds says how much "
+        "trained networks differ, that over episodes how much it matters which images are labelled.",
+    ),
+    (
+        "Slope of the gain",
+        "Change of the gain from the easiest to the hardest level along a least-squares line. The gain grows or "
+        "falls where the 95 % interval of the slope leaves out zero; methods are tested one by one. With one seed "
+        "the interval comes from the residuals of the episodes, and is optimistic: they share one network per level.",
+    ),
+)
+
+
+def reading(metrics: Sequence[str], *, few_shot: bool = False) -> list[tuple[str, str]]:
     """What the words of a report mean: term and explanation, the metrics shown last.
 
     Args:
         metrics: Metrics shown; those that are not registered are left out.
+        few_shot: Whether there is a section on few-shot adaptation.
     """
     known = []
     for metric in metrics:
         with suppress(UnknownNameError):
             summary = metric_info(metric).summary
             known.append((text.metric_name(metric), f"{summary[0].upper()}{summary[1:]}."))
-    return [*READING, *known]
+    return [*READING, *(FEW_SHOT if few_shot else ()), *known]
 
 
 def headline(view: View, metric: str) -> tuple[str, ...]:

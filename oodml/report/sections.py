@@ -11,6 +11,8 @@ from oodml.records import Level
 if TYPE_CHECKING:
     import pandas as pd
 
+    from oodml.few_shot_statistics import FewShot
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -44,6 +46,7 @@ class Facts:
         done: Finished runs.
         planned: Planned runs.
         failures: Runs that failed, diverged or ran out of time.
+        adaptations: Adaptations that ended without a number, the method named with adapter and shots.
         unreadable: Files that could not be read, each with the reason.
         versions: Versions that made the runs, e.g. "oodml 0.1.0, torch 2.14".
         device: Kind of device that the runs trained on.
@@ -57,6 +60,7 @@ class Facts:
     done: int = 0
     planned: int = 0
     failures: tuple[Failure, ...] = ()
+    adaptations: tuple[Failure, ...] = ()
     unreadable: tuple[str, ...] = ()
     versions: str = ""
     device: str = ""
@@ -94,9 +98,11 @@ class Section:
         frame: Leaderboard rows of this benchmark, columns of `oodml.schema.LEADERBOARD`.
         levels: Levels of the ladder; those without rows in the frame are not shown.
         facts: Where the numbers come from.
+        few_shot: What the frame does not say of its few-shot rows; None without any.
     """
 
     benchmark: str
     frame: pd.DataFrame
     levels: Sequence[Level]
     facts: Facts = field(default_factory=Facts)
+    few_shot: FewShot | None = None

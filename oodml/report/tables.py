@@ -9,7 +9,7 @@ from dataclasses import replace
 from oodml.records import Level
 from oodml.report import text
 from oodml.report.cells import GAP, Column, Entry, Table
-from oodml.report.sections import Facts, Failure
+from oodml.report.sections import Failure
 from oodml.report.view import Cell, View
 
 
@@ -109,10 +109,10 @@ def class_counts(level: Level) -> tuple[int, int, int]:
     return len(level.train) - len(level.val), len(level.val), len(level.test)
 
 
-def failures(facts: Facts) -> Table:
-    """Runs that ended without a number; those with the same error share a row."""
+def failures(found: Sequence[Failure], title: str = "Runs without a number") -> Table:
+    """What ended without a number; those with the same error share a row."""
     groups: dict[tuple[str, str, str], list[Failure]] = {}
-    for failure in facts.failures:
+    for failure in found:
         groups.setdefault((failure.method, failure.status, failure.error), []).append(failure)
     rows = []
     for (method, status, error), members in sorted(groups.items()):
@@ -121,7 +121,7 @@ def failures(facts: Facts) -> Table:
         entries = (Entry(status, kind="prose"), Entry(runs, kind="prose"), Entry(error, kind="code"))
         rows.append((method, entries))
     columns = tuple(Column(name, prose=True) for name in ("status", "runs", "error"))
-    return Table("Runs without a number", "method", columns, tuple(rows))
+    return Table(title, "method", columns, tuple(rows))
 
 
 def _seeds(cell: Cell | None) -> Entry:

@@ -78,6 +78,8 @@ def metric_name(metric: str) -> str:
     """
     if metric.startswith("ags_"):
         return f"AGS of {metric_name(metric.removeprefix('ags_'))}"
+    if metric.startswith("gain_"):
+        return f"gain in {metric_name(metric.removeprefix('gain_'))}"
     if metric.endswith("_macro"):
         return f"{metric_name(metric.removesuffix('_macro'))}, mean of classes"
     for pattern, words in _PATTERNS.items():

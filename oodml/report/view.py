@@ -45,6 +45,8 @@ class View:
         cells: (method, level index, metric) to cell.
         ags: (method, metric) to the cell of its AGS.
         several_backbones: Whether ranks, which compare methods with the same backbone, stand for several groups.
+        few_shot: Shots and adapter of a few-shot setting, None of any other.
+        selection: Which weights were scored, e.g. "last".
     """
 
     slug: str
@@ -54,6 +56,8 @@ class View:
     cells: Mapping[tuple[str, int, str], Cell]
     ags: Mapping[tuple[str, str], Cell]
     several_backbones: bool = False
+    few_shot: tuple[int, str] | None = None
+    selection: str = "last"
 
     @property
     def metrics(self) -> set[str]:
@@ -85,9 +89,9 @@ class View:
 
 
 def higher_is_better(metric: str) -> bool:
-    """Direction of a metric; metrics that are not registered count as better when higher."""
+    """Direction of a metric or of a gain in it; metrics that are not registered count as better when higher."""
     try:
-        return metric_info(metric).higher_is_better
+        return metric_info(metric.removeprefix("gain_")).higher_is_better
     except UnknownNameError:
         return True
 
@@ -142,6 +146,8 @@ def _view(section: Section, key: tuple[Any, ...], rows: list[dict[Hashable, Any]
             if _clean(row["level"]) is None and str(row["metric"]).startswith("ags_")
         },
         several_backbones=len({row["backbone"] for row in rows}) > 1,
+        few_shot=(int(shots or 0), adapter or "none") if setting == "few_shot" else None,
+        selection=str(selection),
     )
 
 

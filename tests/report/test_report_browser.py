@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from few_shot_case import few_shot_rows, few_shot_section
 from report_frames import METHODS, make_section
 
 from oodml.report import Failure, write_report
@@ -35,7 +36,8 @@ def _address(tmp_path_factory: pytest.TempPathFactory) -> str:
     failures = [Failure("triplet", 4, 0, "failed", "x" * 300 + " <img src=https://example.org/x.png onerror=alert(1)>")]
     one = make_section(methods=(*METHODS, LONG), done={("triplet", 4): 2}, failures=failures)
     two = make_section(benchmark="other", methods=METHODS[:2], count=2)
-    return write_report([one, two], tmp_path_factory.mktemp("page")).as_uri()
+    rows = few_shot_rows((*METHODS[:4], LONG), adapters={"linear": 1.0, "ncm": 0.5}, shots=(5,))
+    return write_report([one, two, few_shot_section(rows)], tmp_path_factory.mktemp("page")).as_uri()
 
 
 @pytest.fixture(name="opened", params=[(s, c) for s in SHAPES for c in ("light", "dark")], ids=str)
@@ -73,7 +75,7 @@ def test_nothing_is_wider_than_the_screen(opened: tuple[Any, str]) -> None:
 def test_every_picture_is_drawn_in_the_scheme_of_the_page(opened: tuple[Any, str]) -> None:
     page, scheme = opened
     widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
-    assert len(widths) == 16 and min(widths) > 300
+    assert len(widths) == 16 + 8 + 4 and min(widths) > 300
     shown = page.evaluate("document.images[0].currentSrc === document.images[0].src")
     assert shown == (scheme == "light")
 

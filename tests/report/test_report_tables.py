@@ -83,7 +83,7 @@ def test_a_level_without_a_null_shift_leaves_it_empty() -> None:
 
 def test_failures_with_the_same_error_share_a_row() -> None:
     found = [Failure("margin", level, seed, "failed", "boom") for level, seed in ((3, 1), (3, 0), (5, 2))]
-    table = tables.failures(Facts(failures=(*found, Failure("margin", 3, 2, "diverged", "loss is inf"))))
+    table = tables.failures((*found, Failure("margin", 3, 2, "diverged", "loss is inf")))
     assert [head for head, _ in table.rows] == ["margin", "margin"]
     assert table.rows[1][1][1].text == "level 3, seeds 0, 1; level 5, seed 2"
 
