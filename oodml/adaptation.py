@@ -26,7 +26,9 @@ from oodml.memory import PeakMemory
 from oodml.presets import TrainingOptions
 from oodml.records import PROTOCOL, RunSpec, content_hash
 from oodml.runner import Bench, build_network, identity_columns, training_set
+from oodml.training_watch import DivergedError
 
+Rows = list[dict[str, Any]]
 FEW_SHOT_METRICS = ("recall_at_1", "recall_at_2", "recall_at_4", "recall_at_8", "map_at_r", "map_at_1000_paper")
 """Cheap next to adapting: clustering every episode of every run would take longer than the adapters."""
 
@@ -69,7 +71,7 @@ def load_trained(bench: Bench, spec: RunSpec, models: Path) -> Trained:
 
 def adapt_units(
     bench: Bench, units: Sequence[Unit], sweep: Path, metrics: Sequence[str] = FEW_SHOT_METRICS
-) -> Iterator[tuple[Unit, list[dict[str, Any]]]]:
+) -> Iterator[tuple[Unit, Rows]]:
     """Adapts runs of one method at one level; a failure becomes a row, not an exception.
 
     Networks and their features are loaded once, and each adapter gets all its problems together.
@@ -85,19 +87,35 @@ def adapt_units(
     """
     models: dict[str, Trained] = {}
     for adapter in dict.fromkeys(unit.adapter for unit in units):
-        own = [unit for unit in units if unit.adapter == adapter]
         memory = PeakMemory(bench.device)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                for spec in dict.fromkeys(unit.spec for unit in own):
-                    models.setdefault(spec.run_id, load_trained(bench, spec, sweep))
-                found = _adapt(bench, adapter, own, models, metrics)
-        except Exception as error:  # recorded: one adapter that fails must not stop the others
-            text = str(error) if isinstance(error, OodmlError) else f"{type(error).__name__}: {error}"
-            found = {unit: [{"status": "failed", "error": text}] for unit in own}
-        for unit, rows in found.items():
+        own = [unit for unit in units if unit.adapter == adapter]
+        for unit, rows in _try_to_adapt(bench, adapter, own, models, sweep, metrics).items():
             common = {**unit_columns(bench, unit), "peak_memory_mb": memory.peak_mb()}
             yield unit, [{**common, **row} for row in rows]
+
+
+def _try_to_adapt(
+    bench: Bench,
+    adapter: AdapterSpec,
+    units: Sequence[Unit],
+    models: dict[str, Trained],
+    sweep: Path,
+    metrics: Sequence[str],
+) -> dict[Unit, Rows]:
+    """All units together; if that fails each on its own, so that the one that is to blame fails alone."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            for spec in dict.fromkeys(unit.spec for unit in units):
+                if spec.run_id not in models:
+                    models[spec.run_id] = load_trained(bench, spec, sweep)
+            return _adapt(bench, adapter, units, models, metrics)
+    except Exception as error:  # recorded: what fails must not stop the others
+        if len(units) > 1:
+            parts = [_try_to_adapt(bench, adapter, [unit], models, sweep, metrics) for unit in units]
+            return {unit: rows for part in parts for unit, rows in part.items()}
+        text = str(error) if isinstance(error, OodmlError) else f"{type(error).__name__}: {error}"
+        status = "diverged" if isinstance(error, DivergedError) else "failed"
+        return {units[0]: [{"status": status, "error": text}]}
 
 
 def unit_columns(bench: Bench, unit: Unit) -> dict[str, Any]:
@@ -108,11 +126,11 @@ def unit_columns(bench: Bench, unit: Unit) -> dict[str, Any]:
 
 def _adapt(
     bench: Bench, adapter: AdapterSpec, units: Sequence[Unit], models: dict[str, Trained], metrics: Sequence[str]
-) -> dict[Unit, list[dict[str, Any]]]:
+) -> dict[Unit, Rows]:
     info: AdapterInfo = registry.load("adapter", adapter.name)
     built: Adapter = info.build(dict(adapter.options))
     asked = [(unit, problem) for unit in units for problem in _problems(bench, unit, models[unit.spec.run_id])]
-    found: dict[Unit, list[dict[str, Any]]] = {unit: [] for unit in units}
+    found: dict[Unit, Rows] = {unit: [] for unit in units}
     started = time.perf_counter()
     scored = 0.0
     for (unit, problem), embeddings in zip(asked, built.adapt([problem for _, problem in asked]), strict=True):
@@ -130,9 +148,7 @@ def _problems(bench: Bench, unit: Unit, model: Trained) -> list[Problem]:
     return [Problem(model, **vars(draw_of(episode, ids, names, model.labels))) for episode in episodes]
 
 
-def _rows(
-    adapter: Adapter, problem: Problem, embeddings: NDArray[np.float32], metrics: Sequence[str]
-) -> list[dict[str, Any]]:
+def _rows(adapter: Adapter, problem: Problem, embeddings: NDArray[np.float32], metrics: Sequence[str]) -> Rows:
     """One row per metric of an adapted episode."""
     model, started = problem.model, time.perf_counter()
     scores = evaluate_embeddings(

@@ -131,6 +131,15 @@ TIP = AdapterInfo(
     "alpha=0 is prototypes. Training-free: the variant that tunes the keys is not here.",
 )
 
+FINE_TUNING: dict[str, Scalar] = {
+    "steps": 0,
+    "lr": 1e-4,
+    "batch_size": 112,
+    "criterion": "margin",
+    "beta": 1.2,
+    "margin": 0.2,
+}
+
 LINEAR = AdapterInfo(
     "linear",
     "oodml.adapters.linear:Linear",
@@ -140,29 +149,11 @@ LINEAR = AdapterInfo(
     "heads",
     "Adam on the heads that the embedding is made of: 1000 steps for up to 2 shots, 1500 for more, of 56 random "
     "classes with 2 images each; the margin loss with distance-weighted mining and a boundary that stays",
-    {
-        "views": 16,
-        "online": False,
-        "steps": 0,
-        "lr": 1e-4,
-        "batch_size": 112,
-        "criterion": "margin",
-        "beta": 1.2,
-        "margin": 0.2,
-    },
+    {"views": 16, "online": False, **FINE_TUNING},
     "Picks from kept features of `views` augmented views of every support image. online=true is the protocol to the "
     "letter: every step augments the images anew and runs the backbone on them. steps=0: as published. criterion: "
     "margin, multisimilarity or triplet. A method without a head gets a square layer that starts as the identity.",
 )
-
-ONLINE: dict[str, Scalar] = {
-    "steps": 0,
-    "lr": 1e-4,
-    "batch_size": 112,
-    "criterion": "margin",
-    "beta": 1.2,
-    "margin": 0.2,
-}
 
 FULL = AdapterInfo(
     "full",
@@ -172,7 +163,7 @@ FULL = AdapterInfo(
     "Deep Metric Learning, NeurIPS 2021 (an option of their code)",
     "network",
     "Adam on all parameters of backbone and heads, otherwise as linear with online=true",
-    ONLINE,
+    FINE_TUNING,
     "Batch norms use the statistics of the batch, or stay as they are where the run kept them so. steps=0: as "
     "published. criterion: margin, multisimilarity or triplet.",
 )
@@ -184,7 +175,7 @@ LORA = AdapterInfo(
     "(there on attention weights; convolutions and heads are ours)",
     "network",
     "W' = W + (alpha / rank) B A, B = 0 at first; Adam on A and B, otherwise as linear with online=true",
-    {"rank": 4, "alpha": 4.0, **ONLINE},
+    {"rank": 4, "alpha": 4.0, **FINE_TUNING},
     "Eval mode: batch norms use their running statistics. The weight of a convolution counts as a matrix with a row "
     "per output channel, with groups as well. Biases and norms stay as they are.",
 )
