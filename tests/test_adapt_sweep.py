@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from torch import Tensor
 from typer.testing import CliRunner
 
 import oodml
+from oodml import registry
+from oodml.adapters.base import Adapter, Problem
+from oodml.adapters.cards import AdapterInfo
 from oodml.adapters.episodes import draw_of
 from oodml.app import app
 from oodml.datasets import load_dataset
@@ -213,6 +218,29 @@ def test_an_edited_episodes_file_is_refused(copy: Path) -> None:
     shutil.copy(other / "episodes.parquet", copy / "ladder" / "episodes.parquet")
     with pytest.raises(LadderError):
         oodml.adapt_sweep(copy, shots=[2])
+
+
+class Halved(Adapter):
+    """Keeps the first half of every embedding."""
+
+    def adapt_one(self, problem: Problem) -> Tensor:
+        z = problem.rows_of(problem.model.embeddings, problem.queries)
+        return z[:, : z.shape[1] // 2]
+
+
+HALVED = AdapterInfo("halved", "test_adapt_sweep:Halved", "Keeps half of the embedding.", "-", "embeddings")
+
+
+def test_an_installed_package_brings_an_adapter_by_an_entry_point(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("halved", "test_adapt_sweep:HALVED", "oodml.adapters")
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([point]).select(group=group))
+    registry.targets.cache_clear()
+    try:
+        assert not oodml.adapt_sweep(copy, shots=[2], adapters=["halved"], workers=1).failures
+    finally:
+        registry.targets.cache_clear()
+    recall = few_shot(copy).query("metric == 'recall_at_1'").groupby("adapter")["value"].mean()
+    assert set(recall.index) == {"none", "halved"} and recall["halved"] < recall["none"]
 
 
 def test_the_command_adapts_shows_its_plan_and_explains_itself(copy: Path) -> None:
