@@ -26,6 +26,7 @@ from oodml.memory import PeakMemory
 from oodml.presets import TrainingOptions
 from oodml.records import PROTOCOL, RunSpec, content_hash
 from oodml.runner import Bench, build_network, identity_columns, training_set
+from oodml.schema import FEW_SHOT
 from oodml.training_watch import DivergedError
 
 Rows = list[dict[str, Any]]
@@ -120,7 +121,7 @@ def _try_to_adapt(
 
 def unit_columns(bench: Bench, unit: Unit) -> dict[str, Any]:
     """The columns of a unit that are known before it starts."""
-    own = {"setting": "few_shot", "shots": unit.shots, "adapter": unit.adapter.label}
+    own = {"setting": FEW_SHOT, "shots": unit.shots, "adapter": unit.adapter.label}
     return {**identity_columns(bench, unit.spec), **own}
 
 

@@ -9,8 +9,8 @@ from oodml import registry
 from oodml.adapters.cards import AdapterInfo
 from oodml.options import parse_pairs, parse_scalar, scalar_text
 from oodml.records import Options, Scalar, as_options
+from oodml.schema import UNADAPTED
 
-CONTROL = "none"
 DEFAULT_ADAPTERS = ("linear",)
 
 
@@ -58,5 +58,5 @@ def adapter_specs(texts: Iterable[str], views: str | None = None) -> tuple[Adapt
     shared: dict[str, Scalar] = {}
     if views is not None:
         shared = {"online": True} if views == "online" else {"views": parse_scalar(views)}
-    found = [adapter_spec(text, shared) for text in (CONTROL, *texts)]
+    found = [adapter_spec(text, shared) for text in (UNADAPTED, *texts)]
     return tuple({spec.label: spec for spec in found}.values())

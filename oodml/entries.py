@@ -12,9 +12,7 @@ import pandas as pd
 
 from oodml import schema
 from oodml.errors import ResultsError
-
-FEW_SHOT = "few_shot"  # the setting of what was scored on the query images of an episode
-UNADAPTED = "none"  # the adapter that changes nothing
+from oodml.schema import FEW_SHOT
 
 Curve = dict[int, dict[int, float]]  # level -> seed -> value of the run
 Episodes = dict[int, dict[int, tuple[float, ...]]]  # level -> seed -> values of the run, one per episode

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from oodml.entries import (
-    FEW_SHOT,
-    UNADAPTED,
     Entry,
     Episodes,
     Variant,
@@ -27,6 +25,7 @@ from oodml.entries import (
 )
 from oodml.errors import UnknownNameError
 from oodml.metrics.base import metric_info
+from oodml.schema import FEW_SHOT, UNADAPTED
 from oodml.statistics import ROUNDING, fit_line, slope_interval, t_interval
 
 if TYPE_CHECKING:

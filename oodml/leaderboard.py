@@ -17,8 +17,6 @@ import pandas as pd
 
 from oodml import schema
 from oodml.entries import (
-    FEW_SHOT,
-    UNADAPTED,
     Entry,
     Episodes,
     Grid,
@@ -37,6 +35,7 @@ from oodml.few_shot_statistics import gain_episodes, pair_episodes
 from oodml.metrics.base import HEADLINE_METRICS, metric_info
 from oodml.records import Level
 from oodml.results import sort_leaderboard, to_frame
+from oodml.schema import FEW_SHOT, UNADAPTED
 from oodml.statistics import ags, rank_range, t_interval
 
 INTERVAL = "t95 over seeds"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from oodml.entries import FEW_SHOT, failed_adaptations
+from oodml.entries import failed_adaptations
 from oodml.errors import ResultsError, UnknownNameError
 from oodml.few_shot_statistics import summarise_few_shot
 from oodml.leaderboard import build_leaderboard, levels_frame
@@ -19,6 +19,7 @@ from oodml.plan import describe_training
 from oodml.records import Ladder
 from oodml.report import Facts, Failure, Section, write_report
 from oodml.results import ResultsWarning, read_plan, read_runs, write_leaderboard
+from oodml.schema import FEW_SHOT
 from oodml.splits import load_ladder
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from oodml.errors import NewerFileError, ResultsError
 SCHEMA_VERSION = 1
 STATUSES = ("done", "failed", "diverged", "timeout")
 SELECTIONS = ("last", "val", "oracle")
+FEW_SHOT = "few_shot"  # the setting of what was scored on the query images of an episode
+UNADAPTED = "none"  # the adapter that changes nothing
 
 _T, _I, _F, _B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 

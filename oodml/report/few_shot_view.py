@@ -12,11 +12,12 @@ from oodml.report.charts import Chart, Point
 from oodml.report.sections import Section
 from oodml.report.text import metric_name
 from oodml.report.view import Cell, View
+from oodml.schema import UNADAPTED
 
 if TYPE_CHECKING:
     from oodml.few_shot_statistics import GainCurve, Needed
 
-NONE, PREFERRED = "none", "linear"
+PREFERRED = "linear"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def few_shot_view(section: Section, found: Sequence[View]) -> FewShotView | None
         found: Its views.
     """
     shown = {view.few_shot: view for view in found if view.few_shot and view.selection == "last"}
-    adapters = sorted({adapter for _, adapter in shown} - {NONE}, key=_main_first)
+    adapters = sorted({adapter for _, adapter in shown} - {UNADAPTED}, key=_main_first)
     if not adapters:
         return None
     labels = _labels(section)
@@ -87,7 +88,7 @@ def few_shot_view(section: Section, found: Sequence[View]) -> FewShotView | None
             (
                 labels[curve.entry[1:5]],
                 curve.variant.shots or 0,
-                curve.variant.adapter or NONE,
+                curve.variant.adapter or UNADAPTED,
                 curve.variant.metric,
             ): curve
             for curve in curves
@@ -116,7 +117,7 @@ def _labels(section: Section) -> dict[tuple[object, ...], str]:
 
 def panels(shown: FewShotView, shots: int, adapter: str, metric: str) -> list[Panel]:
     """A panel for every method that has a value, by name."""
-    after, before = shown.views[shots, adapter], shown.views.get((shots, NONE))
+    after, before = shown.views[shots, adapter], shown.views.get((shots, UNADAPTED))
     made = []
     for method in after.methods:
         none = [before.cells.get((method, level.index, metric)) if before else None for level in after.levels]

@@ -11,6 +11,7 @@ from oodml.metrics.base import metric_info
 from oodml.records import Level
 from oodml.report.sections import Section
 from oodml.report.text import interval_name, slug
+from oodml.schema import FEW_SHOT, UNADAPTED
 
 ORACLE = "weights chosen on the test classes (oracle): only to compare with published numbers"
 SELECTIONS = {"last": "last weights", "val": "weights chosen on held-out training classes", "oracle": ORACLE}
@@ -146,7 +147,7 @@ def _view(section: Section, key: tuple[Any, ...], rows: list[dict[Hashable, Any]
             if _clean(row["level"]) is None and str(row["metric"]).startswith("ags_")
         },
         several_backbones=len({row["backbone"] for row in rows}) > 1,
-        few_shot=(int(shots or 0), adapter or "none") if setting == "few_shot" else None,
+        few_shot=(int(shots or 0), adapter or UNADAPTED) if setting == FEW_SHOT else None,
         selection=str(selection),
     )
 
