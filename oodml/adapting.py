@@ -200,7 +200,7 @@ def execute_adapt(
         on_outcome: Called after each job.
     """
     planned = [unit for _, units in prepared.benches for unit in units]
-    todo = prepared.missing(planned)
+    todo = set(prepared.missing(planned))
     result = AdaptResult(
         prepared.sweep, len(planned), len(planned) - len(missing_units(prepared.sweep, planned, False))
     )

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oodml import schema, store
 from oodml.adapter_specs import AdapterSpec, adapter_specs
 from oodml.adapters.episodes import episodes_of, small_classes
-from oodml.errors import NewerFileError, ResultsError, UnknownNameError, UsageError
+from oodml.errors import UnknownNameError, UsageError
 from oodml.options import parse_names
 from oodml.plan import label
 from oodml.records import Ladder, RunSpec
 from oodml.results import ADAPTED
+from oodml.sweep_folder import status_of
 
 if TYPE_CHECKING:
     from oodml.adaptation import Unit
@@ -106,21 +106,8 @@ def unit_path(sweep: Path, unit: Unit) -> Path:
 
 
 def unit_status(sweep: Path, unit: Unit) -> tuple[str, str]:
-    """Status and error of a unit; "missing" without a readable file.
-
-    Raises:
-        NewerFileError: If a newer oodml wrote it.
-    """
-    path = unit_path(sweep, unit)
-    if not path.exists():
-        return "missing", "not adapted"
-    try:
-        row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
-    except NewerFileError:
-        raise
-    except (ResultsError, IndexError):
-        return "missing", "not adapted"
-    return row["status"], row["error"] or ""
+    """Status and error of a unit; "missing" without a readable file, see `status_of`."""
+    return status_of(unit_path(sweep, unit)) or ("missing", "not adapted")
 
 
 def missing_units(sweep: Path, units: Sequence[Unit], retry_failed: bool) -> list[Unit]:

@@ -12,23 +12,26 @@ from oodml.records import Ladder, RunSpec
 
 
 def finished(runs: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
-    """Run ids that have a readable file, with their status and error; truncated files count as missing.
+    """Run ids that have a readable file, with their status and error; see `status_of`."""
+    found = {spec.run_id: status_of(runs / f"{spec.run_id}.parquet") for spec in specs}
+    return {run_id: status for run_id, status in found.items() if status}
+
+
+def status_of(path: Path) -> tuple[str, str] | None:
+    """Status and error that a run file holds; None if there is none, as for a truncated one.
 
     Raises:
-        NewerFileError: If a newer oodml wrote a file; it is not overwritten.
+        NewerFileError: If a newer oodml wrote the file; it is not overwritten.
     """
-    found = {}
-    for spec in specs:
-        path = runs / f"{spec.run_id}.parquet"
-        if path.exists():
-            try:
-                row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
-            except NewerFileError:
-                raise
-            except (ResultsError, IndexError):
-                continue
-            found[spec.run_id] = (row["status"], row["error"] or "")
-    return found
+    if not path.exists():
+        return None
+    try:
+        row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
+    except NewerFileError:
+        raise
+    except (ResultsError, IndexError):
+        return None
+    return row["status"], row["error"] or ""
 
 
 @contextmanager
