@@ -13,7 +13,7 @@ from oodml.records import Options, as_options
 
 _DATA, _NET, _GEN, _TRAIN, _RUN = "Dataset", "Network", "Generator", "Training", "Execution"
 _FEW = "Few-shot adaptation"
-EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+EXIT_FAILED = 1
 
 DatasetName = Annotated[
     str,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +23,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from oodml.executors.jobs import Outcome
 
+EXIT_INTERRUPTED = 130
 out = Console(soft_wrap=False)
 err = Console(stderr=True, highlight=False)
 
@@ -73,8 +75,8 @@ def _progress() -> Progress:
 
 
 @contextmanager
-def stops_on_terminate() -> Iterator[None]:
-    """SIGTERM acts as Ctrl-C inside: work stops in an orderly way."""
+def interruptible(text: str) -> Iterator[None]:
+    """Ctrl-C, or SIGTERM that acts like it, ends the program in an orderly way with a text and the exit code for it."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -82,6 +84,9 @@ def stops_on_terminate() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except KeyboardInterrupt:
+        warn(text)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

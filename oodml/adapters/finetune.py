@@ -7,18 +7,15 @@ numbers of steps. Nothing differs but what trains.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from oodml.adapters.base import Adapter, Distance, Problem, Trained
-from oodml.adapters.criteria import Criterion, make_criterion
-from oodml.adapters.linear import FEW, PER_CLASS, STEPS_FEW, STEPS_MORE, Draws, draw
+from oodml.adapters.base import Problem
+from oodml.adapters.criteria import Criterion
+from oodml.adapters.protocol import Draws, FineTuning, draw
 from oodml.errors import UsageError
-from oodml.methods.base import number
 from oodml.model import Network, extract
-from oodml.records import Scalar
 from oodml.training_watch import LossWatch
 
 
@@ -57,25 +54,8 @@ def _train(network: Network, problem: Problem, draws: Draws, criterion: Criterio
         watch.after_step(loss, step + 1)
 
 
-class Finetune(Adapter):
-    """Trains a copy of the network; a subclass says what of it, in `prepare`.
-
-    Options: `steps` (0: as published), `lr`, `batch_size`, and `criterion`, `beta` and `margin`, see `make_criterion`.
-    """
-
-    name: str
-    """As registered, for messages."""
-
-    def __init__(self, options: Mapping[str, Scalar]) -> None:
-        super().__init__(options)
-        self.criterion, self.lr = make_criterion(self.name, options), number(options, "lr")
-        self.batch_size, self.fixed_steps = int(number(options, "batch_size")), int(number(options, "steps"))
-        if self.batch_size < PER_CLASS or self.batch_size % PER_CLASS:
-            raise UsageError(
-                f"{self.name}.batch_size should be a positive multiple of {PER_CLASS}, got {self.batch_size}"
-            )
-        if self.fixed_steps < 0 or self.lr < 0:
-            raise UsageError(f"{self.name} needs steps >= 0 (0: as published) and lr >= 0")
+class NetworkTuning(FineTuning):
+    """Trains a copy of the network; a subclass says what of it, in `prepare`."""
 
     def prepare(self, network: Network, problem: Problem) -> None:
         """Sets the mode of a copied network, and which of its parameters require a gradient."""
@@ -83,14 +63,6 @@ class Finetune(Adapter):
 
     def finish(self, network: Network) -> None:
         """Called after the last step."""
-
-    def distance(self, model: Trained) -> Distance:
-        """That of the method."""
-        return model.distance
-
-    def steps(self, problem: Problem) -> int:
-        """Optimiser steps of a problem."""
-        return self.fixed_steps or (STEPS_FEW if problem.shots <= FEW else STEPS_MORE)
 
     def trained(self, problem: Problem) -> Network:
         """A trained copy of the network of a problem.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from oodml.adapters.base import Problem
-from oodml.adapters.finetune import Finetune
+from oodml.adapters.finetune import NetworkTuning
 from oodml.model import Network
 
 
-class Full(Finetune):
+class Full(NetworkTuning):
     """Trains all parameters in training mode.
 
     Batch norms use the statistics of the batch, or, where the run kept theirs fixed, go on with those. Parameters

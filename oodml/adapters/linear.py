@@ -9,53 +9,25 @@ image pass the backbone once, and a step picks from their kept features; nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from oodml.adapters.base import Adapter, Distance, Problem, Trained
-from oodml.adapters.criteria import make_criterion
+from oodml.adapters.base import Problem, Trained
 from oodml.adapters.heads import State, Trainable, trainable
+from oodml.adapters.protocol import Draws, FineTuning, draw
 from oodml.errors import UsageError
 from oodml.methods.base import number
 from oodml.records import Scalar
 
-PER_CLASS = 2  # samples of a class in a batch
-STEPS_FEW, STEPS_MORE, FEW = 1000, 1500, 2  # the study's steps for up to `FEW` shots, and for more
 QUERIES = 4096  # rows, or a 16th of them as images, that are embedded together
 BUDGET = 1 << 30  # bytes of problems that train together
 Features = Callable[[int, int], tuple[Tensor, Tensor | None]]
 
 
-@dataclass(frozen=True)
-class Draws:
-    """All random numbers of a problem, drawn before it trains, on the CPU.
-
-    Attributes:
-        picks: Support images of every batch, as positions among c * k, shape (steps, b).
-        views: Which view of each, shape (steps, b).
-        uniform: What the mining takes, in [0, 1), shape (steps, b, n).
-    """
-
-    picks: Tensor
-    views: Tensor
-    uniform: Tensor
-
-
-def draw(problem: Problem, steps: int, batch_size: int, views: int, uniforms: int) -> Draws:
-    """Batches as the study's sampler takes them: b / 2 classes, 2 images of each, all uniform with replacement."""
-    (c, k), generator = problem.support.shape, problem.generator("batches")
-    classes = torch.randint(c, (steps, batch_size // PER_CLASS, 1), generator=generator)
-    members = torch.randint(k, (steps, batch_size // PER_CLASS, PER_CLASS), generator=generator)
-    views_drawn = torch.randint(views, (steps, batch_size), generator=generator)
-    uniform = torch.rand(steps, batch_size, uniforms, generator=problem.generator("mining"))
-    return Draws((classes * k + members).flatten(1), views_drawn, uniform)
-
-
-class Linear(Adapter):
+class Linear(FineTuning):
     """Trains the heads on the support images.
 
     Options: `views` kept per image, `online` for the published protocol, `steps` (0: as published), `lr`,
@@ -65,24 +37,13 @@ class Linear(Adapter):
     the library may split a lone problem's matrices in another way.
     """
 
+    name = "linear"
+
     def __init__(self, options: Mapping[str, Scalar]) -> None:
         super().__init__(options)
-        self.criterion = make_criterion("linear", options)
-        self.online, self.lr = bool(options["online"]), number(options, "lr")
-        self.views, self.batch_size = int(number(options, "views")), int(number(options, "batch_size"))
-        self.fixed_steps = int(number(options, "steps"))
-        if self.batch_size < PER_CLASS or self.batch_size % PER_CLASS:
-            raise UsageError(f"linear.batch_size should be a positive multiple of {PER_CLASS}, got {self.batch_size}")
-        if self.views < 1 or self.fixed_steps < 0:
-            raise UsageError("linear needs views >= 1 and steps >= 0 (0: as published)")
-
-    def distance(self, model: Trained) -> Distance:
-        """That of the method."""
-        return model.distance
-
-    def steps(self, problem: Problem) -> int:
-        """Optimiser steps of a problem."""
-        return self.fixed_steps or (STEPS_FEW if problem.shots <= FEW else STEPS_MORE)
+        self.online, self.views = bool(options["online"]), int(number(options, "views"))
+        if self.views < 1:
+            raise UsageError(f"linear.views should be at least 1, got {self.views}")
 
     def adapt(self, problems: Sequence[Problem]) -> Iterator[Tensor]:
         """Adapted embeddings of the queries of every problem, (q, d), in the order of the problems.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from oodml.adapters.base import Problem
-from oodml.adapters.finetune import Finetune
+from oodml.adapters.finetune import NetworkTuning
 from oodml.errors import UsageError
 from oodml.methods.base import number
 from oodml.model import Network
@@ -49,11 +49,11 @@ def adapted_layers(network: Network) -> Iterator[nn.Module]:
         yield from (layer for layer in part.modules() if isinstance(layer, ADAPTED))
 
 
-class Lora(Finetune):
+class Lora(NetworkTuning):
     """Trains nothing but the factors of low-rank updates, in eval mode: batch norms use their running statistics.
 
-    Options: those of `Finetune`, `rank`, and `alpha`, which over `rank` gives the scale of the updates. Biases, norms,
-    and weights that stand outside of linear and convolution layers stay as they are.
+    Options: those of `FineTuning`, `rank`, and `alpha`, which over `rank` gives the scale of the updates. Biases,
+    norms, and weights that stand outside of linear and convolution layers stay as they are.
     """
 
     name = "lora"

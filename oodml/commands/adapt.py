@@ -102,14 +102,11 @@ def _show_plan(prepared: PreparedAdapt) -> None:
 
 def _execute(prepared: PreparedAdapt) -> AdaptResult:
     from oodml.adapting import execute_adapt
-    from oodml.console import SweepDisplay, stops_on_terminate, warn
+    from oodml.console import SweepDisplay, interruptible
 
-    try:
-        with stops_on_terminate(), SweepDisplay() as display:
-            return execute_adapt(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
-    except KeyboardInterrupt:
-        warn(f"stopped; what is adapted is in {prepared.sweep}, the same command goes on from there")
-        raise typer.Exit(arg.EXIT_INTERRUPTED) from None
+    text = f"stopped; what is adapted is in {prepared.sweep}, the same command goes on from there"
+    with interruptible(text), SweepDisplay() as display:
+        return execute_adapt(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
 
 
 def _finish(result: AdaptResult) -> None:

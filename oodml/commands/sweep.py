@@ -117,15 +117,12 @@ def _show_plan(prepared: Prepared) -> None:
 
 
 def _execute(prepared: Prepared) -> SweepResult:
-    from oodml.console import SweepDisplay, stops_on_terminate, warn
+    from oodml.console import SweepDisplay, interruptible
     from oodml.sweep import execute_sweep
 
-    try:
-        with stops_on_terminate(), SweepDisplay() as display:
-            return execute_sweep(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
-    except KeyboardInterrupt:
-        warn(f"stopped; finished runs are in {prepared.out}, the same command goes on from there")
-        raise typer.Exit(arg.EXIT_INTERRUPTED) from None
+    text = f"stopped; finished runs are in {prepared.out}, the same command goes on from there"
+    with interruptible(text), SweepDisplay() as display:
+        return execute_sweep(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
 
 
 def _finish(result: SweepResult, prepared: Prepared) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from oodml.adapters import finetune
+from oodml.adapters import protocol
 from oodml.adapters.base import Problem
 from oodml.adapters.criteria import CRITERIA
 from oodml.adapters.full import Full
@@ -188,7 +188,7 @@ def test_the_number_of_steps_is_as_published() -> None:
 
 
 def test_every_step_augments_the_images_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finetune, "STEPS_FEW", 4)
+    monkeypatch.setattr(protocol, "STEPS_FEW", 4)
     model = trained(noise=0.3)
     assert isinstance(model.source, NoisySource)
     model.source = source = Counting(model.source.vectors.numpy(), 0.3)

@@ -14,7 +14,7 @@ from adapter_case import adapter, problems, recall, trained
 from torch import Tensor, nn
 from torch.nn import functional
 
-from oodml.adapters import linear
+from oodml.adapters import linear, protocol
 from oodml.adapters.base import Problem, Trained
 from oodml.adapters.criteria import CRITERIA
 from oodml.adapters.heads import trainable
@@ -96,8 +96,8 @@ def test_many_problems_at_once_give_what_a_loop_with_one_layer_gives(shots: int)
 def test_a_problem_gets_exactly_the_same_whatever_trains_beside_it(
     criterion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear, "STEPS_FEW", 4)
-    monkeypatch.setattr(linear, "STEPS_MORE", 7)
+    monkeypatch.setattr(protocol, "STEPS_FEW", 4)
+    monkeypatch.setattr(protocol, "STEPS_MORE", 7)
     one, other = trained(noise=0.3), trained(seed=1, noise=0.3)
     found = [*problems(one, 2, 2), *problems(other, 5, 2), *problems(one, 5, 1), *problems(other, 2, 2, classes=[1, 4])]
     assert trainable(one).group() == trainable(other).group()
@@ -109,8 +109,8 @@ def test_a_problem_gets_exactly_the_same_whatever_trains_beside_it(
 
 
 def test_more_shots_take_more_steps_and_those_with_fewer_keep_what_they_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "STEPS_FEW", 4)
-    monkeypatch.setattr(linear, "STEPS_MORE", 7)
+    monkeypatch.setattr(protocol, "STEPS_FEW", 4)
+    monkeypatch.setattr(protocol, "STEPS_MORE", 7)
     model = trained()
     found = [*problems(model, 2, 1), *problems(model, 5, 1)]
     by_protocol = adapt(found, steps=0)
