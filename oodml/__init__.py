@@ -12,6 +12,7 @@ from oodml.version import __version__
 
 if TYPE_CHECKING:
     from oodml.adapting import adapt_sweep
+    from oodml.compaction import compact
     from oodml.datasets import load_dataset
     from oodml.evaluation import Evaluation, evaluate, evaluate_embeddings
     from oodml.query_table import compare_evaluations, query_table, score_intervals
@@ -37,6 +38,7 @@ _EXPORTS = {
     "Level": "oodml.records",
     "Moments": "oodml.splits",
     "RunSpec": "oodml.records",
+    "compact": "oodml.compaction",
     "compare_evaluations": "oodml.query_table",
     "evaluate": "oodml.evaluation",
     "evaluate_embeddings": "oodml.evaluation",
@@ -64,6 +66,7 @@ __all__ = [
     "RunSpec",
     "__version__",
     "adapt_sweep",
+    "compact",
     "compare_evaluations",
     "evaluate",
     "evaluate_embeddings",

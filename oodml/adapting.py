@@ -157,7 +157,7 @@ def _chosen(sweep: Path, options: AdaptOptions) -> list[RunSpec]:
     for name in methods or ():
         if name not in {spec.method for spec in planned} and options.methods and name in options.methods:
             raise UnknownNameError("method of the sweep", name, {spec.method for spec in planned})
-    done = {run_id for run_id, (kind, _) in finished(sweep / "runs", planned).items() if kind == "done"}
+    done = {run_id for run_id, (kind, _) in finished(sweep, planned).items() if kind == "done"}
     specs = [
         spec
         for spec in planned

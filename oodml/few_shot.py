@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oodml.adapter_specs import AdapterSpec, adapter_specs
 from oodml.adapters.episodes import episodes_of, small_classes
 from oodml.errors import UnknownNameError, UsageError
 from oodml.options import parse_names
+from oodml.parts import ADAPTED
 from oodml.plan import label
 from oodml.records import Ladder, RunSpec
-from oodml.results import ADAPTED
-from oodml.sweep_folder import status_of
+from oodml.sweep_folder import statuses
 
 if TYPE_CHECKING:
     from oodml.adaptation import Unit
@@ -105,15 +105,16 @@ def unit_path(sweep: Path, unit: Unit) -> Path:
     return sweep / ADAPTED / f"{unit.unit_id}.parquet"
 
 
-def unit_status(sweep: Path, unit: Unit) -> tuple[str, str]:
-    """Status and error of a unit; "missing" without a readable file, see `status_of`."""
-    return status_of(unit_path(sweep, unit)) or ("missing", "not adapted")
+def unit_statuses(sweep: Path, units: Sequence[Unit]) -> dict[Unit, tuple[str, str]]:
+    """Status and error of every unit; "missing" where the sweep folder holds nothing of it."""
+    known = statuses(sweep, ADAPTED, [unit.unit_id for unit in units])
+    return {unit: known.get(unit.unit_id, ("missing", "not adapted")) for unit in units}
 
 
 def missing_units(sweep: Path, units: Sequence[Unit], retry_failed: bool) -> list[Unit]:
     """The units that a start would do."""
-    found = [(unit, unit_status(sweep, unit)[0]) for unit in units]
-    return [unit for unit, status in found if status == "missing" or (retry_failed and status != "done")]
+    found = unit_statuses(sweep, units)
+    return [unit for unit in units if found[unit][0] == "missing" or (retry_failed and found[unit][0] != "done")]
 
 
 def jobs_of(units: Sequence[Unit], few_shot: FewShot) -> list[AdaptJob]:
@@ -162,9 +163,8 @@ def adapt(
 
 def failures(sweep: Path, units: Sequence[Unit]) -> list[tuple[str, str]]:
     """Units without a result: (label, error)."""
-    found: list[tuple[str, Any]] = []
-    for unit in units:
-        status, error = unit_status(sweep, unit)
-        if status != "done":
-            found.append((f"{label(unit.spec)}, {unit.adapter.label}, {unit.shots} shots: {status}", error))
-    return found
+    return [
+        (f"{label(unit.spec)}, {unit.adapter.label}, {unit.shots} shots: {status}", error)
+        for unit, (status, error) in unit_statuses(sweep, units).items()
+        if status != "done"
+    ]

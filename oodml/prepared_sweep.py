@@ -180,7 +180,7 @@ def cautions(prepared: Prepared) -> list[str]:
 
 def missing(prepared: Prepared) -> list[RunSpec]:
     """The runs that this start would execute, also done ones whose network is asked for and was not kept."""
-    done = finished(prepared.runs, prepared.specs)
+    done = finished(prepared.out, prepared.specs)
     retry, keep = prepared.options.retry_failed, prepared.options.keep_models
     wanted = {spec.run_id for spec in prepared.specs if keep} | {unit.spec.run_id for unit in to_adapt(prepared)}
 

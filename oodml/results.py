@@ -10,14 +10,13 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from oodml import schema, store
 from oodml.errors import ResultsError
+from oodml.parts import ADAPTED, PACKED, PART, PARTS, RUNS, packed_name, parquet_files, part_files, without
 
 PLAN_FILE = "plan.parquet"
 LEADERBOARD_FILE = "leaderboard.parquet"
-ADAPTED = "adapted"  # folder of a sweep for the rows of adapted runs
 LEADERBOARD_KEY = (
     *("benchmark", "backbone", "selection", "setting", "shots", "adapter", "metric"),
     *("level", "method", "embedding_dim", "config"),
@@ -44,16 +43,14 @@ def read_runs(path: str | Path) -> pd.DataFrame:
         ResultsError: If the path holds no runs, is one file that cannot be read, or holds a row twice.
     """
     path = Path(path)
-    if not path.is_dir():
-        files, found = [path], [_read(path, schema.RUN)]
-    else:
-        files = _run_files(path)
-        with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(_try_read_run, files))
-    unreadable = [(str(f), str(e)) for f, e in zip(files, found, strict=True) if isinstance(e, ResultsError)]
-    for _, reason in unreadable:
-        warnings.warn(f"{reason}; left out, the other files are read", ResultsWarning, stacklevel=2)
-    tables = {f.name: t for f, t in zip(files, found, strict=True) if not isinstance(t, ResultsError)}
+    tables: dict[Path, Any] = {}
+    unreadable: list[tuple[str, str]] = []
+    for file, table in _run_tables(path):
+        if isinstance(table, ResultsError):
+            unreadable.append((str(file), str(table)))
+            warnings.warn(f"{table}; left out, the other files are read", ResultsWarning, stacklevel=2)
+        else:
+            tables[file] = table
     frame = to_frame(pa.concat_tables([schema.RUN.empty_table(), *tables.values()]))
     _refuse_repeats(frame, tables)
     frame.attrs["unreadable"] = unreadable
@@ -70,7 +67,7 @@ def read_plan(path: str | Path) -> pd.DataFrame:
         ResultsError: If there is none or it cannot be read.
     """
     path = Path(path)
-    return to_frame(_read(path / PLAN_FILE if path.is_dir() else path, schema.PLAN))
+    return to_frame(store.read_table(path / PLAN_FILE if path.is_dir() else path, schema.PLAN))
 
 
 def read_leaderboard(path: str | Path) -> pd.DataFrame:
@@ -85,7 +82,7 @@ def read_leaderboard(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if path.is_dir() and not (path / LEADERBOARD_FILE).exists():
         raise ResultsError(f"there is no {LEADERBOARD_FILE} in {path}; `oodml report` writes one into its --out folder")
-    return to_frame(_read(path / LEADERBOARD_FILE if path.is_dir() else path, schema.LEADERBOARD))
+    return to_frame(store.read_table(path / LEADERBOARD_FILE if path.is_dir() else path, schema.LEADERBOARD))
 
 
 def write_run(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -138,48 +135,49 @@ def to_frame(table: Any) -> pd.DataFrame:
     return frame
 
 
+def _run_tables(path: Path) -> list[tuple[Path, Any]]:
+    """Files that hold runs, packed ones last, each with its rows or the error that says why it cannot be read."""
+    if not path.is_dir():
+        return [(path, store.read_table(path, schema.RUN))]
+    files = _run_files(path)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(zip(files, pool.map(_try_read_run, files), strict=True))
+    seen = {packed_name(file) for file, table in found if not isinstance(table, ResultsError)}
+    for file in part_files(path):
+        table = _try_read(file, PART)
+        if not isinstance(table, ResultsError):
+            names = set(table.column(PACKED).unique().to_pylist())
+            table = without(table, seen).select(schema.RUN.names).replace_schema_metadata(schema.RUN.metadata)
+            seen |= names
+        found.append((file, table))
+    return found
+
+
 def _run_files(path: Path) -> list[Path]:
-    """The run files of a folder, adapted ones last; temporary ones end differently and are never among them."""
-    folder = path / "runs" if (path / "runs").is_dir() else path
-    files = _parquet_files(folder) + (_parquet_files(path / ADAPTED) if folder != path else [])
-    if folder == path and path.name != "runs":
-        files = [file for file in files if file.name not in (PLAN_FILE, LEADERBOARD_FILE)]
-        if not files and not (path / PLAN_FILE).exists():
-            raise ResultsError(f"{path} holds no runs; give the folder that `oodml sweep` wrote (--out)")
+    """The run files of a folder that are not packed, adapted ones last."""
+    if (path / RUNS).is_dir() or (path / PARTS).is_dir():
+        return parquet_files(path / RUNS) + parquet_files(path / ADAPTED)
+    files = [file for file in parquet_files(path) if file.name not in (PLAN_FILE, LEADERBOARD_FILE)]
+    if not files and path.name != RUNS and not (path / PLAN_FILE).exists():
+        raise ResultsError(f"{path} holds no runs; give the folder that `oodml sweep` wrote (--out)")
     return files
 
 
-def _parquet_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.parquet") if not file.name.startswith("."))
-
-
-def _read(path: Path, expected: Any) -> Any:
-    """One Parquet file in exactly the expected schema.
-
-    ParquetFile reads many small files faster than `pq.read_table`, and takes no columns from folder names.
-    """
-    try:
-        with pq.ParquetFile(path) as file:
-            schema.check(file.schema_arrow, expected, str(path))
-            table = file.read(columns=expected.names, use_threads=False)
-        return table if table.schema.equals(expected) else table.select(expected.names).cast(expected)
-    except FileNotFoundError as error:
-        raise ResultsError(f"there is no file {path}") from error
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ResultsError(f"{path} is not a readable Parquet file of oodml (truncated?): {error}") from error
-
-
 def _try_read_run(path: Path) -> Any:
-    """A run file's table, or the error that says why it cannot be read."""
+    return _try_read(path, schema.RUN)
+
+
+def _try_read(path: Path, expected: Any) -> Any:
+    """A file's table, or the error that says why it cannot be read."""
     try:
-        return _read(path, schema.RUN)
+        return store.read_table(path, expected)
     except ResultsError as error:
         return error
 
 
-def _refuse_repeats(frame: pd.DataFrame, tables: Mapping[str, Any]) -> None:
+def _refuse_repeats(frame: pd.DataFrame, tables: Mapping[Path, Any]) -> None:
     repeated = frame.loc[frame.duplicated(list(schema.RUN_KEY)), "run_id"]
     if len(repeated):
         run = repeated.iloc[0]
-        files = [name for name, table in tables.items() if run in table.column("run_id").to_pylist()]
+        files = [file.name for file, table in tables.items() if run in table.column("run_id").to_pylist()]
         raise ResultsError(f"run {run} has the same row twice (in {', '.join(files)}); remove the copy")

@@ -90,7 +90,9 @@ def write_table(path: Path, table: Any) -> None:
 
 
 def read_table(path: Path, schema: Any) -> Any:
-    """Reads one Parquet file and checks it against a schema of `oodml.schema`.
+    """Reads one Parquet file in exactly a schema of `oodml.schema`; further columns are left out.
+
+    ParquetFile reads many small files faster than `pq.read_table`, and takes no columns from folder names.
 
     Raises:
         ResultsError: If the file is missing, truncated, of another kind or from a newer oodml.
@@ -99,10 +101,11 @@ def read_table(path: Path, schema: Any) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            schemas.check(file.schema_arrow, schema, str(path))
+            table = file.read(columns=schema.names, use_threads=False)
+        return table if table.schema.equals(schema) else table.select(schema.names).cast(schema)
     except FileNotFoundError as error:
         raise ResultsError(f"there is no file {path}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise ResultsError(f"{path} is not a readable Parquet file (truncated?): {error}") from error
-    schemas.check(table.schema, schema, str(path))
-    return table.select(schema.names)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ResultsError(f"{path} is not a readable Parquet file of oodml (truncated?): {error}") from error

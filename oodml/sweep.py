@@ -60,7 +60,7 @@ def execute_sweep(
         if (todo or to_adapt(prepared)) and not prepared.bench.on_vectors:
             prepared.bench.pack(prepared.training, on_pack)
         _train(prepared, todo, result, on_start, on_outcome)
-        status = finished(prepared.runs, prepared.specs)
+        status = finished(prepared.out, prepared.specs)
         if prepared.few_shot:
             done = {run_id for run_id, (kind, _) in status.items() if kind == "done"}
             _adapt(prepared, prepared.few_shot, done, on_start, on_outcome)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from oodml import schema, store
 from oodml.errors import LadderError, NewerFileError, ResultsError
+from oodml.parts import RUNS, packed_statuses
 from oodml.records import Ladder, RunSpec
 
 
-def finished(runs: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
-    """Run ids that have a readable file, with their status and error; see `status_of`."""
-    found = {spec.run_id: status_of(runs / f"{spec.run_id}.parquet") for spec in specs}
-    return {run_id: status for run_id, status in found.items() if status}
+def finished(sweep: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
+    """Run ids that have a readable file or a place in a part, with their status and error."""
+    return statuses(sweep, RUNS, [spec.run_id for spec in specs])
+
+
+def statuses(sweep: Path, folder: str, names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Status and error of the files of these names (without suffix) that a folder of the sweep or a part holds."""
+    packed = packed_statuses(sweep)
+    found = {n: status_of(sweep / folder / f"{n}.parquet") or packed.get(f"{folder}/{n}") for n in names}
+    return {name: status for name, status in found.items() if status}
 
 
 def status_of(path: Path) -> tuple[str, str] | None:

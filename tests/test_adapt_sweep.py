@@ -24,8 +24,8 @@ from oodml.datasets import load_dataset
 from oodml.errors import LadderError, ResultsError, UnknownNameError, UsageError
 from oodml.evaluation import evaluate_embeddings
 from oodml.make_splits import ladder_from_dataset
+from oodml.parts import ADAPTED
 from oodml.records import Episode, Ladder
-from oodml.results import ADAPTED
 from oodml.splits.files import load_ladder
 
 TRAIN = {"steps": 4, "batch_size": 16, "per_class": 4, "embedding_dim": 6}

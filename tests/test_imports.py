@@ -56,6 +56,7 @@ TABLES = {
     "few_shot_statistics",
     "leaderboard",
     "method_groups",
+    "parts",
     "plan",
     "report",
     "reporting",
@@ -72,6 +73,7 @@ TOP = {
     "app",
     "arguments",
     "commands",
+    "compaction",
     "console",
     "estimate",
     "executors",
@@ -89,7 +91,7 @@ MAY_IMPORT = {
     **dict.fromkeys(TABLES, CORE | TABLES | {"splits", "presets", "methods", "metrics", "prepared_sweep", "few_shot"}),
     **dict.fromkeys(RUNNER, CORE | LEAVES | ENGINE | ADAPTERS | RUNNER | {"splits"}),
 }
-NUMERIC_ONLY = {"splits", "metrics", "leaderboard", "statistics", "plan", "report", "reporting", "results"}
+NUMERIC_ONLY = {"splits", "metrics", "leaderboard", "statistics", "parts", "plan", "report", "reporting", "results"}
 
 
 def part_of(path: Path) -> str:
