@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, Any
 from oodml.adapter_specs import DEFAULT_ADAPTERS
 from oodml.devices import pick_device
 from oodml.errors import ResultsError, UnknownNameError, UsageError
-from oodml.few_shot import (
-    FewShot,
-    OnOutcome,
-    OnStart,
-    adapt,
-    failures,
-    few_shot_options,
-    missing_units,
-    plan_units,
-)
+from oodml.executors.places import Places
+from oodml.few_shot import FewShot, adapt, failures, few_shot_options, missing_units, plan_units
 from oodml.kept_models import model_path
 from oodml.metrics import metric_names
 from oodml.plan import label, load_specs
@@ -29,6 +21,7 @@ from oodml.presets import TrainingOptions
 from oodml.records import Ladder, RunSpec
 from oodml.splits.files import load_ladder
 from oodml.sweep_folder import finished, locked
+from oodml.watching import NOBODY, Watcher
 
 if TYPE_CHECKING:
     from oodml.adaptation import Unit
@@ -51,7 +44,13 @@ class AdaptOptions:
     device: str = "auto"
     workers: int | None = None
     threads: int = 1
+    timeout: float | None = None
     retry_failed: bool = False
+
+    @property
+    def places(self) -> Places:
+        """Where the jobs run."""
+        return Places(workers=self.workers, threads=self.threads, timeout=self.timeout)
 
 
 @dataclass(frozen=True)
@@ -184,35 +183,25 @@ def _bench(ladder: Ladder, dataset: DatasetRef, spec: RunSpec, device: str) -> B
     return Bench(ladder, dataset, network, device)
 
 
-def execute_adapt(
-    prepared: PreparedAdapt,
-    *,
-    on_pack: Callable[[int, int], None] | None = None,
-    on_start: OnStart = None,
-    on_outcome: OnOutcome = None,
-) -> AdaptResult:
+def execute_adapt(prepared: PreparedAdapt, watcher: Watcher = NOBODY) -> AdaptResult:
     """Does what is missing; safe to stop and start again at any moment.
 
     Args:
         prepared: From `prepare_adapt`.
-        on_pack: Called with (images decoded, images in all), where they are not in the cache.
-        on_start: Called with the number of jobs, for every network of the sweep.
-        on_outcome: Called after each job.
+        watcher: Told of what happens.
     """
     planned = [unit for _, units in prepared.benches for unit in units]
     todo = set(prepared.missing(planned))
     result = AdaptResult(
         prepared.sweep, len(planned), len(planned) - len(missing_units(prepared.sweep, planned, False))
     )
-    options = prepared.options
     with locked(prepared.sweep):
         for bench, units in prepared.benches:
             own = [unit for unit in units if unit in todo]
             if not bench.on_vectors:
                 for training in dict.fromkeys(unit.spec.training for unit in own):
-                    bench.pack(TrainingOptions(**dict(training)), on_pack)  # type: ignore[arg-type]
-            places = (options.workers, options.threads)
-            adapt(bench, own, prepared.few_shot, prepared.sweep, *places, on_start=on_start, on_outcome=on_outcome)
+                    bench.pack(TrainingOptions(**dict(training)), watcher.packing)  # type: ignore[arg-type]
+            adapt(bench, own, prepared.few_shot, prepared.sweep, prepared.options.places, watcher)
     result.failures = failures(prepared.sweep, [u for u in planned if u.spec not in prepared.without_network])
     result.failures += [(label(s), "its network was not kept; train it again") for s in prepared.without_network]
     return result

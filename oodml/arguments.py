@@ -168,6 +168,10 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Processes; default one per core, or one per GPU.", rich_help_panel=_RUN),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0.1, metavar="SECONDS", help="A run that takes longer is given up.", rich_help_panel=_RUN),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per process (1).", rich_help_panel=_RUN)]
 CheckpointEvery = Annotated[
     float | None,

@@ -20,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from oodml.watching import Watcher
+
 if TYPE_CHECKING:
     from oodml.executors.jobs import Outcome
 
@@ -91,13 +93,13 @@ def interruptible(text: str) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class SweepDisplay:
+class SweepDisplay(Watcher):
     """Runs done and remaining time of a sweep."""
 
     def __init__(self) -> None:
         self.progress = _progress() if err.is_terminal else None
         self.total = self.done = 0
-        self.packing: TaskID | None = None
+        self.images: TaskID | None = None
 
     def __enter__(self) -> SweepDisplay:
         if self.progress:
@@ -108,22 +110,22 @@ class SweepDisplay:
         if self.progress:
             self.progress.stop()
 
-    def pack(self, done: int, total: int) -> None:
+    def packing(self, done: int, total: int) -> None:
         """Shows the decoding of images before the first run."""
         if self.progress:
-            if self.packing is None:
-                self.packing = self.progress.add_task("decoding images", total=total)
-            self.progress.update(self.packing, completed=done)
+            if self.images is None:
+                self.images = self.progress.add_task("decoding images", total=total)
+            self.progress.update(self.images, completed=done)
         else:
             _lines("decoding images")(done, total)
 
-    def start(self, total: int) -> None:
+    def stage(self, jobs: int) -> None:
         """Begins a stage with the number of runs to execute, or of jobs that adapt them."""
-        self.total, self.done = total, 0
-        if self.progress and total:
-            self.task = self.progress.add_task("runs", total=total)
+        self.total, self.done = jobs, 0
+        if self.progress and jobs:
+            self.task = self.progress.add_task("runs", total=jobs)
 
-    def outcome(self, outcome: Outcome) -> None:
+    def ended(self, outcome: Outcome) -> None:
         """Notes a finished run; failures stay on screen."""
         self.done += 1
         text = f"{outcome.job.label}: {outcome.status} in {outcome.seconds:.1f} s"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from oodml import registry
-from oodml.devices import default_workers
+from oodml.devices import slot_devices
 from oodml.methods.cards import MethodInfo
 from oodml.prepared_sweep import Prepared
 from oodml.presets import TrainingOptions
@@ -28,8 +28,9 @@ def estimate_seconds(prepared: Prepared, todo: Sequence[RunSpec]) -> float:
     per_method: dict[str, float] = {}
     for spec in todo:
         if spec.method not in per_method:
-            per_method[spec.method] = _seconds(prepared.bench, spec, prepared.options.threads)
-    workers = prepared.options.workers or default_workers(prepared.bench.device)
+            per_method[spec.method] = _seconds(prepared.bench, spec, prepared.options.places.threads)
+    places = prepared.options.places
+    workers = len(slot_devices(prepared.bench.device, places.workers, places.threads))
     return sum(per_method[spec.method] for spec in todo) / max(1, min(workers, len(todo)))
 
 

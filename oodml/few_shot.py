@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 from oodml.adapter_specs import AdapterSpec, adapter_specs
 from oodml.adapters.episodes import episodes_of, small_classes
 from oodml.errors import UnknownNameError, UsageError
+from oodml.executors import run_jobs
 from oodml.options import parse_names
 from oodml.parts import ADAPTED
 from oodml.plan import label
 from oodml.records import Ladder, RunSpec
 from oodml.sweep_folder import statuses
+from oodml.watching import NOBODY, Watcher
 
 if TYPE_CHECKING:
     from oodml.adaptation import Unit
-    from oodml.executors.jobs import AdaptJob, Outcome
+    from oodml.executors.jobs import AdaptJob
+    from oodml.executors.places import Places
     from oodml.runner import Bench
 
 SMALL_CLASSES = ("drop", "error")
-OnStart = Callable[[int], None] | None
-OnOutcome = Callable[["Outcome"], None] | None
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,7 @@ def jobs_of(units: Sequence[Unit], few_shot: FewShot) -> list[AdaptJob]:
 
 
 def adapt(
-    bench: Bench,
-    units: Sequence[Unit],
-    few_shot: FewShot,
-    sweep: Path,
-    workers: int | None,
-    threads: int,
-    *,
-    on_start: OnStart = None,
-    on_outcome: OnOutcome = None,
+    bench: Bench, units: Sequence[Unit], few_shot: FewShot, sweep: Path, places: Places, watcher: Watcher = NOBODY
 ) -> None:
     """Adapts units, a process per job.
 
@@ -146,19 +139,11 @@ def adapt(
         units: What is missing; the networks of their runs are in the sweep folder.
         few_shot: How.
         sweep: The sweep folder.
-        workers: Number of processes; None takes what fits the device.
-        threads: CPU threads of each.
-        on_start: Called with the number of jobs.
-        on_outcome: Called after each job.
+        places: Where.
+        watcher: Told of what happens.
     """
-    from oodml.executors.local import run_local
-
-    jobs = jobs_of(units, few_shot)
-    if on_start:
-        on_start(len(jobs))
-    for outcome in run_local(bench, jobs, sweep, workers=workers, threads=threads):
-        if on_outcome:
-            on_outcome(outcome)
+    for _ in run_jobs(bench, jobs_of(units, few_shot), sweep, places, watcher):
+        pass
 
 
 def failures(sweep: Path, units: Sequence[Unit]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from oodml import registry
 from oodml.adapter_specs import DEFAULT_ADAPTERS
 from oodml.devices import pick_device
 from oodml.errors import UsageError
+from oodml.executors.places import Places
 from oodml.few_shot import FewShot, few_shot_options, missing_units, plan_units
 from oodml.kept_models import model_path
 from oodml.method_groups import expand_groups
@@ -47,6 +48,7 @@ class SweepOptions:
     device: str = "auto"
     workers: int | None = None
     threads: int = 1
+    timeout: float | None = None
     checkpoint_every: float = 60.0
     keep_models: bool = False
     shots: Sequence[int] = ()
@@ -54,6 +56,11 @@ class SweepOptions:
     views: str | None = None
     small_classes: str = "drop"
     retry_failed: bool = False
+
+    @property
+    def places(self) -> Places:
+        """Where the jobs run."""
+        return Places(workers=self.workers, threads=self.threads, timeout=self.timeout)
 
 
 @dataclass(frozen=True)

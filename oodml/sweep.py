@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oodml import store
-from oodml.few_shot import FewShot, OnOutcome, OnStart, adapt, failures, plan_units
+from oodml.executors import run_jobs
+from oodml.few_shot import FewShot, adapt, failures, plan_units
 from oodml.kept_models import model_path
 from oodml.plan import label, save_plan
 from oodml.prepared_sweep import Prepared, SweepOptions, missing, prepare_sweep, to_adapt
 from oodml.records import Ladder, RunSpec
 from oodml.sweep_folder import claim_folder, finished, locked
+from oodml.watching import NOBODY, Watcher
 
 
 @dataclass
@@ -36,20 +38,12 @@ class SweepResult:
     failures: list[tuple[str, str]] = field(default_factory=list)
 
 
-def execute_sweep(
-    prepared: Prepared,
-    *,
-    on_pack: Callable[[int, int], None] | None = None,
-    on_start: OnStart = None,
-    on_outcome: OnOutcome = None,
-) -> SweepResult:
+def execute_sweep(prepared: Prepared, watcher: Watcher = NOBODY) -> SweepResult:
     """Runs and adapts what is missing. Safe to stop and start again at any moment: a run exists when its file does.
 
     Args:
         prepared: From `prepare_sweep`.
-        on_pack: Called with (images decoded, images in all), where they are not in the cache.
-        on_start: Called with the number of runs to execute, then with that of the jobs which adapt them.
-        on_outcome: Called after each run and job.
+        watcher: Told of what happens.
     """
     with locked(prepared.out):
         claim_folder(prepared.out, prepared.bench.ladder)
@@ -58,12 +52,12 @@ def execute_sweep(
         todo = missing(prepared)
         result = SweepResult(prepared.out, len(prepared.specs), len(prepared.specs) - len(todo))
         if (todo or to_adapt(prepared)) and not prepared.bench.on_vectors:
-            prepared.bench.pack(prepared.training, on_pack)
-        _train(prepared, todo, result, on_start, on_outcome)
+            prepared.bench.pack(prepared.training, watcher.packing)
+        _train(prepared, todo, result, watcher)
         status = finished(prepared.out, prepared.specs)
         if prepared.few_shot:
             done = {run_id for run_id, (kind, _) in status.items() if kind == "done"}
-            _adapt(prepared, prepared.few_shot, done, on_start, on_outcome)
+            _adapt(prepared, prepared.few_shot, done, watcher)
     for spec in prepared.specs:
         kind, error = status.get(spec.run_id, ("missing", "not run"))
         if kind != "done":
@@ -73,36 +67,19 @@ def execute_sweep(
     return result
 
 
-def _train(
-    prepared: Prepared, todo: list[RunSpec], result: SweepResult, on_start: OnStart, on_outcome: OnOutcome
-) -> None:
+def _train(prepared: Prepared, todo: list[RunSpec], result: SweepResult, watcher: Watcher) -> None:
     from oodml.executors.jobs import TrainJob
-    from oodml.executors.local import run_local
 
-    if on_start:
-        on_start(len(todo))
-    jobs, options = [TrainJob(spec) for spec in todo], prepared.options
-    for outcome in run_local(prepared.bench, jobs, prepared.out, workers=options.workers, threads=options.threads):
+    jobs = [TrainJob(spec) for spec in todo]
+    for outcome in run_jobs(prepared.bench, jobs, prepared.out, prepared.options.places, watcher):
         result.outcomes[outcome.status] += 1
-        if on_outcome:
-            on_outcome(outcome)
 
 
-def _adapt(
-    prepared: Prepared, few_shot: FewShot, done: Collection[str], on_start: OnStart, on_outcome: OnOutcome
-) -> None:
+def _adapt(prepared: Prepared, few_shot: FewShot, done: Collection[str], watcher: Watcher) -> None:
     """Adapts the finished runs, then drops the networks that were kept for this only."""
     options = prepared.options
-    adapt(
-        prepared.bench,
-        [unit for unit in to_adapt(prepared) if unit.spec.run_id in done],
-        few_shot,
-        prepared.out,
-        options.workers,
-        options.threads,
-        on_start=on_start,
-        on_outcome=on_outcome,
-    )
+    units = [unit for unit in to_adapt(prepared) if unit.spec.run_id in done]
+    adapt(prepared.bench, units, few_shot, prepared.out, options.places, watcher)
     if not options.keep_models:
         for spec in prepared.specs:
             model_path(prepared.out, spec.run_id).unlink(missing_ok=True)

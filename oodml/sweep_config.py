@@ -34,6 +34,7 @@ KEYS = (
         "device",
         "workers",
         "threads",
+        "timeout",
         "checkpoint_every",
         "keep_models",
         "shots",

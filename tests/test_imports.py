@@ -81,6 +81,7 @@ TOP = {
     "prepared_sweep",
     "sweep",
     "sweep_folder",
+    "watching",
 }
 MAY_IMPORT = {
     **dict.fromkeys(CORE, CORE),

@@ -43,6 +43,7 @@ def adapt(
     device: arg.Device = None,
     workers: arg.Workers = None,
     threads: arg.Threads = None,
+    timeout: arg.Timeout = None,
     retry_failed: arg.RetryFailed = False,
     dry_run: arg.DryRun = False,
 ) -> None:
@@ -77,7 +78,7 @@ def _options(ladder: Ladder, given: dict[str, object]) -> AdaptOptions:
         "seeds": parse_seeds,
     }
     values |= {name: read(str(given[name])) for name, read in readers.items() if given[name] is not None}
-    plain = ("views", "small_classes", "device", "workers", "threads", "retry_failed")
+    plain = ("views", "small_classes", "device", "workers", "threads", "timeout", "retry_failed")
     values |= {name: given[name] for name in plain if given[name] is not None}
     return AdaptOptions(**values)  # type: ignore[arg-type]
 
@@ -106,7 +107,7 @@ def _execute(prepared: PreparedAdapt) -> AdaptResult:
 
     text = f"stopped; what is adapted is in {prepared.sweep}, the same command goes on from there"
     with interruptible(text), SweepDisplay() as display:
-        return execute_adapt(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
+        return execute_adapt(prepared, display)
 
 
 def _finish(result: AdaptResult) -> None:

@@ -58,6 +58,7 @@ def sweep(
     device: arg.Device = None,
     workers: arg.Workers = None,
     threads: arg.Threads = None,
+    timeout: arg.Timeout = None,
     checkpoint_every: arg.CheckpointEvery = None,
     keep_models: arg.KeepModels = False,
     retry_failed: arg.RetryFailed = False,
@@ -122,7 +123,7 @@ def _execute(prepared: Prepared) -> SweepResult:
 
     text = f"stopped; finished runs are in {prepared.out}, the same command goes on from there"
     with interruptible(text), SweepDisplay() as display:
-        return execute_sweep(prepared, on_pack=display.pack, on_start=display.start, on_outcome=display.outcome)
+        return execute_sweep(prepared, display)
 
 
 def _finish(result: SweepResult, prepared: Prepared) -> None:

@@ -27,8 +27,8 @@ class Job(Protocol):
     def run(self, bench: Bench, sweep: Path) -> Outcome:
         """Does the work; its files are there before it returns."""
 
-    def record_crash(self, bench: Bench, sweep: Path, error: str) -> None:
-        """Writes down that the process of the job died, so that it is not tried for ever."""
+    def record_loss(self, bench: Bench, sweep: Path, status: str, error: str) -> None:
+        """Writes down that the job did not come to an end by itself, so that it is not tried for ever."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class TrainJob:
         first = rows[0]
         return Outcome(self, first["status"], first.get("error") or "", time.perf_counter() - started)
 
-    def record_crash(self, bench: Bench, sweep: Path, error: str) -> None:
-        """A run file with the error."""
-        row = {**identity_columns(bench, self.spec), "status": "failed", "error": error}
+    def record_loss(self, bench: Bench, sweep: Path, status: str, error: str) -> None:
+        """A run file with the status and error."""
+        row = {**identity_columns(bench, self.spec), "status": status, "error": error}
         write_run(sweep / "runs" / f"{self.spec.run_id}.parquet", [row])
 
 
@@ -95,11 +95,11 @@ class AdaptJob:
         first = next(iter(dict.fromkeys(errors)), "")
         return Outcome(self, "failed" if errors else "done", first, time.perf_counter() - started)
 
-    def record_crash(self, bench: Bench, sweep: Path, error: str) -> None:
-        """A file with the error for every unit that has none."""
+    def record_loss(self, bench: Bench, sweep: Path, status: str, error: str) -> None:
+        """A file with the status and error for every unit that has none."""
         for unit in self.units:
             if not unit_path(sweep, unit).exists():
-                write_run(unit_path(sweep, unit), [{**unit_columns(bench, unit), "status": "failed", "error": error}])
+                write_run(unit_path(sweep, unit), [{**unit_columns(bench, unit), "status": status, "error": error}])
 
 
 def _count(units: Sequence[Unit]) -> str:

@@ -1,86 +1,105 @@
-"""Jobs spread over processes of this machine."""
+"""Jobs spread over processes of this machine: a slot is a process that does one job at a time."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from pebble import ProcessExpired, ProcessPool
 
-from oodml.devices import default_workers
+from oodml.devices import slot_devices
 from oodml.executors.jobs import Job, Outcome
+from oodml.executors.places import Places
 from oodml.executors.worker import prepare, work
 from oodml.runner import Bench
 
 MAX_CRASHES = 2  # a job whose process dies this often is recorded as failed
 
 
-def run_local(
-    bench: Bench,
-    jobs: Sequence[Job],
-    sweep: Path,
-    *,
-    workers: int | None,
-    threads: int,
-) -> Iterator[Outcome]:
-    """Executes jobs and yields each outcome once its files are written.
+def run_local(bench: Bench, jobs: Sequence[Job], sweep: Path, places: Places) -> Iterator[Job | Outcome]:
+    """Does jobs; yields each job when it starts and its outcome once its files are written.
+
+    One slot without a timeout works in this process, others in processes of their own.
 
     Args:
         bench: Ladder, dataset and network.
         jobs: The jobs, in the order to start them; no two equal.
         sweep: The sweep folder.
-        workers: Number of processes; 1 works in this one, None takes what fits the device.
-        threads: CPU threads of each.
+        places: How many at a time, and how long.
     """
-    workers = min(workers or default_workers(bench.device), max(1, len(jobs)))
-    if workers > 1:
-        yield from _in_processes(bench, jobs, sweep, workers, threads)
+    devices = slot_devices(bench.device, places.workers, places.threads)[: max(1, len(jobs))]
+    if len(devices) > 1 or places.timeout:
+        yield from _in_processes(bench, jobs, sweep, places, devices)
         return
     before = torch.get_num_threads()
-    prepare(bench, sweep, threads)
+    prepare(bench, sweep, places.threads)
     try:
         for job in jobs:
+            yield job
             yield work(job)
     finally:
         torch.set_num_threads(before)
 
 
-def _in_processes(bench: Bench, jobs: Sequence[Job], sweep: Path, workers: int, threads: int) -> Iterator[Outcome]:
-    pending, crashes = list(jobs), Counter[Job]()
-    while pending:
-        with ProcessPoolExecutor(
-            min(workers, len(pending)),
-            mp_context=multiprocessing.get_context("spawn"),  # forked processes and CUDA or threads do not mix
-            initializer=prepare,
-            initargs=(bench, sweep, threads, os.getpid()),
-        ) as pool:
-            with _deaf_to_interrupts():
-                futures: dict[Future[Outcome], Job] = {pool.submit(work, job): job for job in pending}
-            try:
-                for future in as_completed(futures):
-                    outcome = future.result()
-                    pending.remove(outcome.job)
-                    yield outcome
-            except BrokenProcessPool:
-                crashes.update(pending[:workers])  # those that were running
-            except BaseException:  # Ctrl-C, a full disk, or the caller stops: end the workers at once
-                for child in multiprocessing.active_children():
-                    child.terminate()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        for job in [job for job in pending if crashes[job] >= MAX_CRASHES]:
-            pending.remove(job)
-            error = f"the worker process died {MAX_CRASHES} times (killed, or out of memory); try fewer --workers"
-            job.record_crash(bench, sweep, error)
-            yield Outcome(job, "failed", error, 0.0)
+def _in_processes(
+    bench: Bench, jobs: Sequence[Job], sweep: Path, places: Places, devices: Sequence[str]
+) -> Iterator[Job | Outcome]:
+    waiting, crashes = deque(jobs), Counter[Job]()
+    slots = [_slot(replace(bench, device=device), sweep, places.threads) for device in devices]
+    free, running = list(slots), dict[Future[Outcome], tuple[ProcessPool, Job]]()
+    try:
+        while waiting or running:
+            while waiting and free:
+                slot, job = free.pop(), waiting.popleft()
+                with _deaf_to_interrupts():
+                    running[slot.schedule(work, (job,), timeout=places.timeout)] = slot, job
+                yield job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                slot, job = running.pop(future)
+                free.append(slot)
+                try:
+                    yield future.result()
+                except TimeoutError:
+                    error = f"took longer than --timeout {places.timeout:g} s"
+                    yield _lost(bench, sweep, job, "timeout", error, places.timeout or 0.0)
+                except ProcessExpired as death:
+                    crashes[job] += 1
+                    if crashes[job] < MAX_CRASHES:
+                        waiting.append(job)
+                    else:
+                        yield _lost(bench, sweep, job, "failed", _cause(death), 0.0)
+    finally:  # also Ctrl-C, a full disk, or a caller that stops: the processes end at once
+        for slot in slots:
+            slot.stop()
+        for slot in slots:
+            slot.join()
+
+
+def _slot(bench: Bench, sweep: Path, threads: int) -> ProcessPool:
+    """A process that is started with its first job, and anew after each one that killed it."""
+    spawn = get_context("spawn")  # forked processes and CUDA or threads do not mix
+    return ProcessPool(1, initializer=prepare, initargs=(bench, sweep, threads, os.getpid()), context=spawn)
+
+
+def _lost(bench: Bench, sweep: Path, job: Job, status: str, error: str, seconds: float) -> Outcome:
+    job.record_loss(bench, sweep, status, error)
+    return Outcome(job, status, error, seconds)
+
+
+def _cause(death: ProcessExpired) -> str:
+    """How a worker process died, in words."""
+    code = death.exitcode
+    how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
+    return f"the worker process {how}, {MAX_CRASHES} times (out of memory?); try fewer --workers"
 
 
 @contextmanager
