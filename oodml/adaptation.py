@@ -19,15 +19,14 @@ from oodml.adapter_specs import AdapterSpec
 from oodml.adapters.base import Adapter, Problem, Trained
 from oodml.adapters.cards import AdapterInfo
 from oodml.adapters.episodes import draw_of, episodes_of
-from oodml.errors import OodmlError
 from oodml.evaluation import COUNTS, evaluate_embeddings
 from oodml.kept_models import load_model, model_path
 from oodml.memory import PeakMemory
 from oodml.presets import TrainingOptions
 from oodml.records import PROTOCOL, RunSpec, content_hash
+from oodml.run_errors import ending_of
 from oodml.runner import Bench, build_network, identity_columns, training_set
 from oodml.schema import FEW_SHOT
-from oodml.training_watch import DivergedError
 
 Rows = list[dict[str, Any]]
 FEW_SHOT_METRICS = ("recall_at_1", "recall_at_2", "recall_at_4", "recall_at_8", "map_at_r", "map_at_1000_paper")
@@ -114,9 +113,7 @@ def _try_to_adapt(
         if len(units) > 1:
             parts = [_try_to_adapt(bench, adapter, [unit], models, sweep, metrics) for unit in units]
             return {unit: rows for part in parts for unit, rows in part.items()}
-        text = str(error) if isinstance(error, OodmlError) else f"{type(error).__name__}: {error}"
-        status = "diverged" if isinstance(error, DivergedError) else "failed"
-        return {units[0]: [{"status": status, "error": text}]}
+        return {units[0]: [ending_of(error)]}
 
 
 def unit_columns(bench: Bench, unit: Unit) -> dict[str, Any]:

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 from oodml.adapter_specs import DEFAULT_ADAPTERS
 from oodml.devices import pick_device
 from oodml.errors import ResultsError, UnknownNameError, UsageError
+from oodml.execution_options import check_places
 from oodml.executors.places import Places
 from oodml.few_shot import FewShot, adapt, failures, few_shot_options, missing_units, plan_units
 from oodml.kept_models import model_path
 from oodml.metrics import metric_names
+from oodml.mirror import shared
 from oodml.plan import label, load_specs
 from oodml.presets import TrainingOptions
 from oodml.records import Ladder, RunSpec
 from oodml.splits.files import load_ladder
 from oodml.sweep_folder import finished, locked
+from oodml.trackers import check_trackers
+from oodml.trackers.tracking import tracked
 from oodml.watching import NOBODY, Watcher
 
 if TYPE_CHECKING:
@@ -45,12 +49,26 @@ class AdaptOptions:
     workers: int | None = None
     threads: int = 1
     timeout: float | None = None
+    share: str | None = None
     retry_failed: bool = False
+    executor: str = "local"
+    ray_address: str | None = None
+    gpus_per_run: float = 1.0
+    memory_per_run: int | None = None
+    trackers: Sequence[str] = ()
 
     @property
     def places(self) -> Places:
         """Where the jobs run."""
-        return Places(workers=self.workers, threads=self.threads, timeout=self.timeout)
+        return Places(
+            self.executor,
+            self.workers,
+            self.threads,
+            self.timeout,
+            self.ray_address,
+            self.gpus_per_run,
+            self.memory_per_run,
+        )
 
 
 @dataclass(frozen=True)
@@ -123,6 +141,8 @@ def prepare_adapt(sweep: Path, dataset: DatasetRef | None, options: AdaptOptions
     """
     from oodml.dataset_ref import DatasetRef
 
+    check_places(options.places)
+    check_trackers(options.trackers)
     ladder = ladder_of(sweep)
     specs = _chosen(sweep, options)
     for metric in options.metrics or ():
@@ -139,7 +159,7 @@ def prepare_adapt(sweep: Path, dataset: DatasetRef | None, options: AdaptOptions
     groups: dict[tuple[Any, ...], list[RunSpec]] = defaultdict(list)
     for spec in specs:
         groups[spec.backbone, spec.backbone_config].append(spec)
-    device = pick_device(options.device)
+    device = pick_device(options.device, elsewhere=options.executor == "ray")
     benches = [(_bench(ladder, where, own[0], device), plan_units(own, few_shot)) for own in groups.values()]
     prepared = PreparedAdapt(benches, few_shot, options, sweep, without)
     if without and len(without) == len(wanted):
@@ -195,7 +215,12 @@ def execute_adapt(prepared: PreparedAdapt, watcher: Watcher = NOBODY) -> AdaptRe
     result = AdaptResult(
         prepared.sweep, len(planned), len(planned) - len(missing_units(prepared.sweep, planned, False))
     )
-    with locked(prepared.sweep):
+    options = prepared.options
+    with (
+        locked(prepared.sweep),
+        shared(prepared.sweep, options.share, watcher) as watcher,
+        tracked(options.trackers, prepared.sweep, watcher) as watcher,
+    ):
         for bench, units in prepared.benches:
             own = [unit for unit in units if unit in todo]
             if not bench.on_vectors:

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from oodml.commands import adapt, compact, compare_shift, evaluate, import_splits, inspect, make_splits, report, sweep
+from oodml.commands import (
+    adapt,
+    compact,
+    compare_shift,
+    evaluate,
+    import_splits,
+    inspect,
+    make_splits,
+    report,
+    status,
+    sweep,
+)
 from oodml.commands.listing import adapters, backbones, datasets, methods, metrics
 from oodml.errors import OodmlError
 from oodml.version import __version__
@@ -57,6 +68,7 @@ def main(
 
 app.command("make-splits", epilog=make_splits.EXAMPLES)(make_splits.make_splits)
 app.command("sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
+app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("adapt", epilog=adapt.EXAMPLES)(adapt.adapt)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("compact", epilog=compact.EXAMPLES)(compact.compact)

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from oodml.errors import UsageError
+from oodml.executors.places import EXECUTORS
 from oodml.options import parse_pairs
 from oodml.records import Options, as_options
+from oodml.trackers import TRACKERS
 
 _DATA, _NET, _GEN, _TRAIN, _RUN = "Dataset", "Network", "Generator", "Training", "Execution"
 _FEW = "Few-shot adaptation"
@@ -168,10 +170,54 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Processes; default one per core, or one per GPU.", rich_help_panel=_RUN),
 ]
+Share = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Keep the results folder the same at a directory, s3://… or gs://…, and begin with what is there.",
+        rich_help_panel=_RUN,
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(min=0.1, metavar="SECONDS", help="A run that takes longer is given up.", rich_help_panel=_RUN),
 ]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="local|ray",
+        help="Processes of this machine (local), or a Ray cluster.",
+        autocompletion=lambda: list(EXECUTORS),
+        rich_help_panel=_RUN,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT|ray://HOST:PORT",
+        help="The cluster; without it one is started here.",
+        rich_help_panel=_RUN,
+    ),
+]
+GpusPerRun = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SHARE", help="Of a GPU, on a cluster (1); 0.5 puts two on one.", rich_help_panel=_RUN),
+]
+MemoryPerRun = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Reserved on a cluster, e.g. 8GiB.", rich_help_panel=_RUN),
+]
+Trackers = Annotated[
+    list[str],
+    typer.Option(
+        "--tracker",
+        metavar="NAME",
+        help="Send scores to tensorboard, wandb or mlflow too; repeat it, or A,B.",
+        autocompletion=lambda: list(TRACKERS),
+        rich_help_panel=_RUN,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per process (1).", rich_help_panel=_RUN)]
 CheckpointEvery = Annotated[
     float | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,8 @@ from torch import Tensor
 
 from oodml import store
 from oodml.version import __version__
+
+_log = logging.getLogger(__name__)
 
 
 class Stateful(Protocol):
@@ -54,18 +58,34 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def restore(self, parts: Mapping[str, Stateful]) -> bool:
-        """Brings the parts back from the file; False if there is none, or none that can be read."""
+        """Brings the parts back from the file; False if there is none, or none that can be used, which is logged."""
         try:
             states = torch.load(self.path, map_location="cpu", weights_only=True)
+            self._check(states, parts)
         except FileNotFoundError:
             return False
-        except Exception:  # cut short or not ours, errors of many types: the run starts from its beginning
-            return False
-        if states.pop("version", None) != __version__ or set(states) != set(parts):
-            return False
-        for name, part in parts.items():
-            part.load_state_dict(states[name])
+        except Exception as error:  # cut short or not ours, errors of many types
+            return self._refuse(error)
+        before = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(states[name])
+        except Exception as error:  # does not fit, and some of it may be loaded already
+            for name, part in parts.items():
+                part.load_state_dict(before[name])
+            return self._refuse(error)
         return True
+
+    def _check(self, states: Any, parts: Mapping[str, Stateful]) -> None:
+        if not isinstance(states, dict) or states.get("version") != __version__:
+            raise ValueError("it is not of this version of oodml")
+        if set(states) != {"version", *parts}:
+            raise ValueError("it does not hold the parts of this run")
+
+    def _refuse(self, error: Exception) -> bool:
+        reason = (str(error).splitlines() or [""])[0]
+        _log.warning("checkpoint %s cannot be used, the run starts anew: %s", self.path, reason or type(error).__name__)
+        return False
 
     def after_step(self, parts: Mapping[str, Stateful]) -> None:
         """Writes the file if it is time to."""

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from oodml import schema, store
 from oodml.errors import NewerFileError, ResultsError
-from oodml.parts import ADAPTED, PACKED, PART, PARTS, RUNS, packed_name, parquet_files, part_files, without
+from oodml.parts import (
+    ADAPTED,
+    PACKED,
+    PART,
+    PARTS,
+    RUNS,
+    packed_name,
+    packed_statuses,
+    parquet_files,
+    part_files,
+    without,
+)
 from oodml.sweep_folder import locked
+
+MOST_FILES = 1000  # read in half a second; more than that are packed while a sweep runs
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,12 +60,28 @@ def compact(sweep: str | Path) -> Compaction:
     if not any((folder / name).is_dir() for name in (RUNS, PARTS)):
         raise ResultsError(f"{folder} holds no runs; give the folder that `oodml sweep` wrote (--out)")
     with locked(folder):
-        return _compact(folder)
+        return _pack(folder, part_files(folder))
 
 
-def _compact(folder: Path) -> Compaction:
+def keep_packed(outcomes: Iterable[T], sweep: Path, most: int = MOST_FILES) -> Iterator[T]:
+    """Passes the outcomes of a sweep on, and packs its run files whenever there are too many to read quickly.
+
+    Args:
+        outcomes: What the executor yields; the caller holds the sweep's lock.
+        sweep: The sweep folder.
+        most: So many files stay as they are.
+    """
+    for number, outcome in enumerate(outcomes, 1):
+        yield outcome
+        if number % max(1, most // 4) == 0 and len(_run_files(sweep)) > most:
+            known = packed_statuses(sweep)
+            again = any(packed_name(file) in known for file in _run_files(sweep))
+            _pack(sweep, part_files(sweep) if again else [])  # two parts never hold different rows of a file
+
+
+def _pack(folder: Path, parts: Sequence[Path]) -> Compaction:
+    """One part of all run files and some parts, which it replaces."""
     tables, left = _own_files(folder)
-    parts = part_files(folder)
     if not tables and len(parts) <= 1:
         return Compaction(parts[0] if parts else None, 0, left)
     table = _joined(tables, parts)
@@ -64,9 +95,13 @@ def _compact(folder: Path) -> Compaction:
     return Compaction(path, len(tables), left)
 
 
+def _run_files(folder: Path) -> list[Path]:
+    return parquet_files(folder / RUNS) + parquet_files(folder / ADAPTED)
+
+
 def _own_files(folder: Path) -> tuple[dict[Path, Any], tuple[str, ...]]:
     tables, left = {}, []
-    for file in (*parquet_files(folder / RUNS), *parquet_files(folder / ADAPTED)):
+    for file in _run_files(folder):
         try:
             tables[file] = store.read_table(file, schema.RUN)
         except NewerFileError:
@@ -76,7 +111,7 @@ def _own_files(folder: Path) -> tuple[dict[Path, Any], tuple[str, ...]]:
     return tables, tuple(left)
 
 
-def _joined(tables: dict[Path, Any], parts: list[Path]) -> Any:
+def _joined(tables: dict[Path, Any], parts: Sequence[Path]) -> Any:
     """Rows of files and parts, those of each file once, ordered by file."""
     import pyarrow as pa
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -19,11 +17,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-
-from oodml.watching import Watcher
-
-if TYPE_CHECKING:
-    from oodml.executors.jobs import Outcome
 
 EXIT_INTERRUPTED = 130
 out = Console(soft_wrap=False)
@@ -91,49 +84,3 @@ def interruptible(text: str) -> Iterator[None]:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class SweepDisplay(Watcher):
-    """Runs done and remaining time of a sweep."""
-
-    def __init__(self) -> None:
-        self.progress = _progress() if err.is_terminal else None
-        self.total = self.done = 0
-        self.images: TaskID | None = None
-
-    def __enter__(self) -> SweepDisplay:
-        if self.progress:
-            self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.progress:
-            self.progress.stop()
-
-    def packing(self, done: int, total: int) -> None:
-        """Shows the decoding of images before the first run."""
-        if self.progress:
-            if self.images is None:
-                self.images = self.progress.add_task("decoding images", total=total)
-            self.progress.update(self.images, completed=done)
-        else:
-            _lines("decoding images")(done, total)
-
-    def stage(self, jobs: int) -> None:
-        """Begins a stage with the number of runs to execute, or of jobs that adapt them."""
-        self.total, self.done = jobs, 0
-        if self.progress and jobs:
-            self.task = self.progress.add_task("runs", total=jobs)
-
-    def ended(self, outcome: Outcome) -> None:
-        """Notes a finished run; failures stay on screen."""
-        self.done += 1
-        text = f"{outcome.job.label}: {outcome.status} in {outcome.seconds:.1f} s"
-        if self.progress:
-            self.progress.update(self.task, completed=self.done, description=outcome.job.label)
-            if outcome.status != "done":
-                warn(f"{text}: {outcome.error}")
-        else:
-            tail = f": {outcome.error}" if outcome.error else ""
-            sys.stderr.write(f"[{self.done}/{self.total}] {text}{tail}\n")
-            sys.stderr.flush()

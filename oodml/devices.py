@@ -7,8 +7,12 @@ import os
 from oodml.errors import UsageError
 
 
-def pick_device(name: str) -> str:
+def pick_device(name: str, elsewhere: bool = False) -> str:
     """The device that "auto" stands for here, or the named one if it is there.
+
+    Args:
+        name: "auto", "cpu", "cuda", or one GPU such as "cuda:1".
+        elsewhere: Whether the work is done on other machines, so that this one need not have a GPU.
 
     Raises:
         UsageError: If it is not.
@@ -19,6 +23,8 @@ def pick_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda") and not name.startswith("cuda:"):
         raise UsageError(f"device {name!r} should be auto, cpu or cuda")
+    if elsewhere:
+        return name
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError("device cuda: torch finds no GPU on this machine; use cpu")
     number = name.partition(":")[2]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from oodml.adapter_specs import AdapterSpec, adapter_specs
 from oodml.adapters.episodes import episodes_of, small_classes
+from oodml.compaction import keep_packed
 from oodml.errors import UnknownNameError, UsageError
 from oodml.executors import run_jobs
 from oodml.options import parse_names
 from oodml.parts import ADAPTED
 from oodml.plan import label
 from oodml.records import Ladder, RunSpec
+from oodml.run_logs import adapted_name, see_log
 from oodml.sweep_folder import statuses
 from oodml.watching import NOBODY, Watcher
 
@@ -142,14 +144,17 @@ def adapt(
         places: Where.
         watcher: Told of what happens.
     """
-    for _ in run_jobs(bench, jobs_of(units, few_shot), sweep, places, watcher):
+    for _ in keep_packed(run_jobs(bench, jobs_of(units, few_shot), sweep, places, watcher), sweep):
         pass
 
 
 def failures(sweep: Path, units: Sequence[Unit]) -> list[tuple[str, str]]:
     """Units without a result: (label, error)."""
     return [
-        (f"{label(unit.spec)}, {unit.adapter.label}, {unit.shots} shots: {status}", error)
+        (
+            f"{label(unit.spec)}, {unit.adapter.label}, {unit.shots} shots: {status}",
+            see_log(sweep, adapted_name(unit.spec), error),
+        )
         for unit, (status, error) in unit_statuses(sweep, units).items()
         if status != "done"
     ]

@@ -13,6 +13,7 @@ ADAPTED = "adapted"  # folder of a sweep for the rows of adapted runs
 PARTS = "parts"  # folder of a sweep for packed files of both
 PACKED = "file"  # the column of a part that says which file a row comes from, such as "runs/<run_id>"
 PART = schema.schema_of("run", [*((field.name, field.type) for field in schema.RUN), (PACKED, schema.TEXT)])
+_STATUSES = schema.schema_of("run", [(name, schema.TEXT) for name in (PACKED, "status", "error")])
 
 
 def packed_name(file: Path) -> str:
@@ -44,9 +45,8 @@ def packed_statuses(sweep: Path) -> dict[str, tuple[str, str]]:
     Raises:
         ResultsError: If a part cannot be read: its runs are not done again without being asked.
     """
-    columns = schema.schema_of("run", [(name, PART.field(name).type) for name in (PACKED, "status", "error")])
     found: dict[str, tuple[str, str]] = {}
     for path in part_files(sweep):
-        rows = store.read_table(path, columns).to_pandas().drop_duplicates(PACKED)
+        rows = store.read_table(path, _STATUSES).to_pandas().drop_duplicates(PACKED)
         found |= dict(zip(rows[PACKED], zip(rows["status"], rows["error"].fillna(""), strict=True), strict=True))
     return found

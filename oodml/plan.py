@@ -189,14 +189,22 @@ def load_specs(path: Path) -> list[RunSpec]:
 
 def save_plan(path: Path, specs: Sequence[RunSpec], benchmark: str) -> None:
     """Adds runs to the plan file of a sweep; those that it already holds stay as they are."""
-    import pyarrow as pa
+    _add(path, plan_table(specs, benchmark))
 
-    table = plan_table(specs, benchmark)
+
+def join_plans(path: Path, other: Path) -> None:
+    """Adds the runs of another plan file to one, which need not be there."""
+    _add(path, store.read_table(other, schema.PLAN))
+
+
+def _add(path: Path, table: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if path.exists():
         known = store.read_table(path, schema.PLAN)
-        ids = set(known.column("run_id").to_pylist())
-        new = [spec for spec in specs if spec.run_id not in ids]
-        if not new:
+        new = table.filter(pc.invert(pc.is_in(table.column("run_id"), known.column("run_id"))))
+        if not len(new):
             return
-        table = pa.concat_tables([known, plan_table(new, benchmark)]).replace_schema_metadata(schema.PLAN.metadata)
+        table = pa.concat_tables([known, new]).replace_schema_metadata(schema.PLAN.metadata)
     store.write_table(path, table)

@@ -11,6 +11,7 @@ from oodml import registry
 from oodml.adapter_specs import DEFAULT_ADAPTERS
 from oodml.devices import pick_device
 from oodml.errors import UsageError
+from oodml.execution_options import check_places
 from oodml.executors.places import Places
 from oodml.few_shot import FewShot, few_shot_options, missing_units, plan_units
 from oodml.kept_models import model_path
@@ -20,6 +21,7 @@ from oodml.plan import DEFAULT_METHODS, make_plan
 from oodml.presets import BACKBONES, Situation, TrainingOptions, training_options
 from oodml.records import Ladder, RunSpec, Scalar
 from oodml.sweep_folder import finished
+from oodml.trackers import check_trackers
 
 if TYPE_CHECKING:
     from oodml.adaptation import Unit
@@ -55,12 +57,26 @@ class SweepOptions:
     adapters: Sequence[str] = DEFAULT_ADAPTERS
     views: str | None = None
     small_classes: str = "drop"
+    share: str | None = None
     retry_failed: bool = False
+    executor: str = "local"
+    ray_address: str | None = None
+    gpus_per_run: float = 1.0
+    memory_per_run: int | None = None
+    trackers: Sequence[str] = ()
 
     @property
     def places(self) -> Places:
         """Where the jobs run."""
-        return Places(workers=self.workers, threads=self.threads, timeout=self.timeout)
+        return Places(
+            self.executor,
+            self.workers,
+            self.threads,
+            self.timeout,
+            self.ray_address,
+            self.gpus_per_run,
+            self.memory_per_run,
+        )
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,8 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
     from oodml.networks import identity
     from oodml.runner import Bench
 
+    check_places(options.places)
+    check_trackers(options.trackers)
     options = replace(options, methods=expand_groups(options.methods))
     network, scratch = _network(dataset, options), starts_from_scratch(options)
     for metric in options.metrics:
@@ -113,7 +131,7 @@ def prepare_sweep(ladder: Ladder, dataset: DatasetRef, options: SweepOptions, ou
         ladder,
         dataset,
         network,
-        pick_device(options.device),
+        pick_device(options.device, elsewhere=options.executor == "ray"),
         tuple(options.metrics),
         options.checkpoint_every or None,
         options.keep_models or bool(options.shots),

@@ -17,6 +17,7 @@ from oodml.parts import ADAPTED, PACKED, PART, PARTS, RUNS, packed_name, parquet
 
 PLAN_FILE = "plan.parquet"
 LEADERBOARD_FILE = "leaderboard.parquet"
+_ENCODED = ("config",)  # the only long text of a run
 LEADERBOARD_KEY = (
     *("benchmark", "backbone", "selection", "setting", "shots", "adapter", "metric"),
     *("level", "method", "embedding_dim", "config"),
@@ -51,7 +52,9 @@ def read_runs(path: str | Path) -> pd.DataFrame:
             warnings.warn(f"{table}; left out, the other files are read", ResultsWarning, stacklevel=2)
         else:
             tables[file] = table
-    frame = to_frame(pa.concat_tables([schema.RUN.empty_table(), *tables.values()]))
+    empty = schema.encoded(schema.RUN, _ENCODED).empty_table()
+    frame = to_frame(pa.concat_tables([empty, *tables.values()]))
+    frame["config"] = frame["config"].astype(object)
     _refuse_repeats(frame, tables)
     frame.attrs["unreadable"] = unreadable
     return frame
@@ -97,7 +100,7 @@ def write_run(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     names = {name for row in rows for name in row}
     columns = {name: [row.get(name) for row in rows] for name in names}
     columns["schema_version"] = [schema.SCHEMA_VERSION] * len(rows)
-    store.write_table(path, schema.table(schema.RUN, columns))
+    store.write_table(path, schema.table(schema.RUN, columns), small=True)
 
 
 def write_leaderboard(path: Path, frame: pd.DataFrame) -> None:
@@ -136,20 +139,28 @@ def to_frame(table: Any) -> pd.DataFrame:
 
 
 def _run_tables(path: Path) -> list[tuple[Path, Any]]:
-    """Files that hold runs, packed ones last, each with its rows or the error that says why it cannot be read."""
+    """Files that hold runs, packed ones last, each with its rows or the error that says why it cannot be read.
+
+    A sweep may pack its files meanwhile: single files that are gone are then in a part, since parts are listed
+    after they were read, and parts that are gone were replaced by others.
+    """
     if not path.is_dir():
-        return [(path, store.read_table(path, schema.RUN))]
+        return [(path, store.read_table(path, schema.RUN, _ENCODED))]
     files = _run_files(path)
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(2) as pool:
         found = list(zip(files, pool.map(_try_read_run, files), strict=True))
+    parts = [(file, _try_read(file, PART)) for file in part_files(path)]
+    if any(table is None for _, table in parts):
+        return _run_tables(path)
+    found = [(file, table) for file, table in found if table is not None]
     seen = {packed_name(file) for file, table in found if not isinstance(table, ResultsError)}
-    for file in part_files(path):
-        table = _try_read(file, PART)
+    for file, table in parts:
         if not isinstance(table, ResultsError):
             names = set(table.column(PACKED).unique().to_pylist())
-            table = without(table, seen).select(schema.RUN.names).replace_schema_metadata(schema.RUN.metadata)
+            found.append((file, without(table, seen).select(schema.RUN.names)))
             seen |= names
-        found.append((file, table))
+        else:
+            found.append((file, table))
     return found
 
 
@@ -168,11 +179,11 @@ def _try_read_run(path: Path) -> Any:
 
 
 def _try_read(path: Path, expected: Any) -> Any:
-    """A file's table, or the error that says why it cannot be read."""
+    """A file's table, the error that says why it cannot be read, or None if it is not there any more."""
     try:
-        return store.read_table(path, expected)
+        return store.read_table(path, expected, _ENCODED)
     except ResultsError as error:
-        return error
+        return error if path.exists() else None
 
 
 def _refuse_repeats(frame: pd.DataFrame, tables: Mapping[Path, Any]) -> None:

@@ -22,7 +22,6 @@ from oodml.checkpoints import Checkpoint
 from oodml.dataset_ref import DatasetRef
 from oodml.datasets.base import Dataset
 from oodml.embeddings import extract, pixel_settings
-from oodml.errors import OodmlError
 from oodml.evaluation import COUNTS, evaluate_embeddings
 from oodml.images import ImageSettings, PackedImages, cache_folder, pack
 from oodml.inputs import ImageSource, Source, VectorSource
@@ -34,6 +33,7 @@ from oodml.model import Network, embed
 from oodml.networks import NetworkConfig
 from oodml.presets import TrainingOptions
 from oodml.records import Ladder, Level, RunSpec
+from oodml.run_errors import ending_of
 from oodml.seeds import derive_seed, torch_generator
 from oodml.training import Score, train
 from oodml.training_watch import DivergedError
@@ -122,11 +122,9 @@ def execute(
         with torch.random.fork_rng(devices=_cuda_devices(bench.device)):
             torch.manual_seed(derive_seed(spec.run_id, "library"))
             scores, costs = _train_and_score(bench, spec, checkpoint, model)
-    except DivergedError as error:
-        return [{**base, "status": "diverged", "error": str(error), "peak_memory_mb": memory.peak_mb()}]
     except Exception as error:  # recorded: one run that fails must not stop the others
-        text = str(error) if isinstance(error, OodmlError) else f"{type(error).__name__}: {error}"
-        return [{**base, "status": "failed", "error": text, "peak_memory_mb": memory.peak_mb()}]
+        peak = memory.peak_mb()
+        return [{**base, **ending_of(error), "peak_memory_mb": peak}]
     counts = {name: int(scores.pop(name)) for name in COUNTS}
     common = {**base, **costs, **counts, "status": "done", "peak_memory_mb": memory.peak_mb()}
     defined = {metric: value for metric, value in scores.items() if not math.isnan(value)}

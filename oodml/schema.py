@@ -62,6 +62,9 @@ RUN = schema_of(
 )
 """One number per row; unique by RUN_KEY. A failed run has one row with null metric and value."""
 
+STATUS = schema_of("run", [("status", TEXT), ("error", TEXT)])
+"""What of a run says whether it is finished."""
+
 RUN_KEY = ("run_id", "selection", "setting", "shots", "adapter", "episode", "metric")
 
 PLAN = schema_of(
@@ -162,6 +165,14 @@ def table(schema: Any, columns: dict[str, Any]) -> Any:
     return pa.Table.from_arrays(data, schema=schema)
 
 
+def encoded(schema: Any, columns: Sequence[str]) -> Any:
+    """The schema with some columns of text as dictionaries."""
+    for name in columns:
+        position = schema.get_field_index(name)
+        schema = schema.set(position, pa.field(name, pa.dictionary(pa.int32(), pa.string())))
+    return schema
+
+
 def check(found: Any, expected: Any, path: str) -> None:
     """Raises ResultsError unless a file's schema is one that this version reads.
 
@@ -179,6 +190,7 @@ def check(found: Any, expected: Any, path: str) -> None:
         raise NewerFileError(
             f"{path} has schema version {version}, this oodml reads up to {SCHEMA_VERSION}; upgrade oodml"
         )
-    missing = [name for name in expected.names if name not in found.names]
+    names = set(found.names)
+    missing = [name for name in expected.names if name not in names]
     if missing:
         raise ResultsError(f"{path} lacks the columns {', '.join(missing)}; was it edited?")

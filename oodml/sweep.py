@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from oodml import store
+from oodml.compaction import keep_packed
 from oodml.executors import run_jobs
 from oodml.few_shot import FewShot, adapt, failures, plan_units
 from oodml.kept_models import model_path
+from oodml.mirror import shared
 from oodml.plan import label, save_plan
 from oodml.prepared_sweep import Prepared, SweepOptions, missing, prepare_sweep, to_adapt
 from oodml.records import Ladder, RunSpec
+from oodml.run_logs import see_log
 from oodml.sweep_folder import claim_folder, finished, locked
+from oodml.trackers.tracking import tracked
 from oodml.watching import NOBODY, Watcher
 
 
@@ -45,7 +49,12 @@ def execute_sweep(prepared: Prepared, watcher: Watcher = NOBODY) -> SweepResult:
         prepared: From `prepare_sweep`.
         watcher: Told of what happens.
     """
-    with locked(prepared.out):
+    options = prepared.options
+    with (
+        locked(prepared.out),
+        shared(prepared.out, options.share, watcher) as watcher,
+        tracked(options.trackers, prepared.out, watcher) as watcher,
+    ):
         claim_folder(prepared.out, prepared.bench.ladder)
         store.make_folder(prepared.runs)
         save_plan(prepared.out / "plan.parquet", prepared.specs, prepared.bench.ladder.name)
@@ -61,7 +70,7 @@ def execute_sweep(prepared: Prepared, watcher: Watcher = NOBODY) -> SweepResult:
     for spec in prepared.specs:
         kind, error = status.get(spec.run_id, ("missing", "not run"))
         if kind != "done":
-            result.failures.append((f"{label(spec)}: {kind}", error))
+            result.failures.append((f"{label(spec)}: {kind}", see_log(prepared.out, spec.run_id, error)))
     if prepared.few_shot:
         result.failures += failures(prepared.out, plan_units(prepared.specs, prepared.few_shot))
     return result
@@ -71,7 +80,8 @@ def _train(prepared: Prepared, todo: list[RunSpec], result: SweepResult, watcher
     from oodml.executors.jobs import TrainJob
 
     jobs = [TrainJob(spec) for spec in todo]
-    for outcome in run_jobs(prepared.bench, jobs, prepared.out, prepared.options.places, watcher):
+    outcomes = run_jobs(prepared.bench, jobs, prepared.out, prepared.options.places, watcher)
+    for outcome in keep_packed(outcomes, prepared.out):
         result.outcomes[outcome.status] += 1
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ KEYS = (
         "workers",
         "threads",
         "timeout",
+        "share",
         "checkpoint_every",
         "keep_models",
         "shots",
@@ -42,9 +44,18 @@ KEYS = (
         "views",
         "small_classes",
         "retry_failed",
+        "executor",
+        "ray_address",
+        "gpus_per_run",
+        "memory_per_run",
+        "trackers",
         *TRAIN_FLAGS,
     ),
 )
+
+_UNITS = {"": 1, "B": 1, **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)}}
+_UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)}
+"""Bytes of a unit of memory, in capital letters."""
 
 
 def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str], config: Path | None) -> SweepOptions:
@@ -75,6 +86,10 @@ def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str]
         merged["adapters"] = tuple(_as_list(merged["adapters"], "adapter"))
     if "views" in merged:
         merged["views"] = _as_text(merged["views"])
+    if "trackers" in merged:
+        merged["trackers"] = tracker_names(merged["trackers"])
+    if "memory_per_run" in merged:
+        merged["memory_per_run"] = parse_memory(merged["memory_per_run"])
     levels = merged.pop("levels", None)
     weights = merged.pop("weights", None)
     return SweepOptions(
@@ -85,6 +100,25 @@ def sweep_options(ladder: Ladder, flags: Mapping[str, Any], set_pairs: list[str]
         settings=settings,
         **merged,
     )
+
+
+def tracker_names(value: str | Sequence[str]) -> tuple[str, ...]:
+    """`"wandb,mlflow"`, or a list of such texts, as names, each once."""
+    texts = [value] if isinstance(value, str) else value
+    return tuple(dict.fromkeys(name for text in texts for name in parse_names(text)))
+
+
+def parse_memory(value: int | str) -> int:
+    """`"8GiB"`, `"500 MB"` or a number of bytes, as bytes.
+
+    Raises:
+        UsageError: If it is no amount of memory above 0.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", str(value).strip().upper())
+    size = int(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
+    if size < 1:
+        raise UsageError(f"--memory-per-run {value!r} should be an amount such as 8GiB, 500MB, or a number of bytes")
+    return size
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Scalar]]]:

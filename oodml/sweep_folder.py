@@ -33,7 +33,7 @@ def status_of(path: Path) -> tuple[str, str] | None:
     if not path.exists():
         return None
     try:
-        row = store.read_table(path, schema.RUN).slice(0, 1).to_pylist()[0]
+        row = store.read_table(path, schema.STATUS).slice(0, 1).to_pylist()[0]
     except NewerFileError:
         raise
     except (ResultsError, IndexError):
@@ -52,7 +52,7 @@ def locked(out: Path) -> Iterator[None]:
 
     lock = FileLock(store.make_folder(out) / "sweep.lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # `oodml status` holds it for a moment
     except Timeout as error:
         raise ResultsError(
             f"another sweep is writing to {out}; wait for it to end, or choose another folder with --out"

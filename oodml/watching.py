@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,3 +26,30 @@ class Watcher:
 
 
 NOBODY = Watcher()
+
+
+class Watchers(Watcher):
+    """Passes what it hears on to several, in their order."""
+
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self.watchers = tuple(watchers)
+
+    def packing(self, done: int, total: int) -> None:
+        """Passes it on."""
+        for watcher in self.watchers:
+            watcher.packing(done, total)
+
+    def stage(self, jobs: int) -> None:
+        """Passes it on."""
+        for watcher in self.watchers:
+            watcher.stage(jobs)
+
+    def started(self, job: Job) -> None:
+        """Passes it on."""
+        for watcher in self.watchers:
+            watcher.started(job)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Passes it on."""
+        for watcher in self.watchers:
+            watcher.ended(outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import oodml
-from oodml import schema, store
+from oodml import results, schema, store
 from oodml.app import app
+from oodml.compaction import keep_packed
 from oodml.datasets import load_dataset
 from oodml.errors import NewerFileError, ResultsError, StorageError
 from oodml.make_splits import ladder_from_dataset
-from oodml.parts import ADAPTED, PARTS, RUNS, packed_statuses
+from oodml.parts import ADAPTED, PARTS, RUNS, packed_statuses, part_files
 from oodml.records import Ladder
 from oodml.results import ResultsWarning, write_run
 from oodml.sweep import SweepResult
@@ -133,6 +135,59 @@ def _stopping(after: int) -> Any:
         unlink(path, missing_ok=missing_ok)
 
     return stop
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from("abcdefghij"), st.booleans()), max_size=25))
+def test_a_sweep_that_packs_as_it_goes_holds_the_newest_rows_of_every_run_in_few_files(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, bool]]
+) -> None:
+    sweep = tmp_path_factory.mktemp("sweep")
+    (sweep / RUNS).mkdir()
+    expected: dict[str, float] = {}
+
+    def outcomes() -> Iterator[int]:
+        for number, (name, stops) in enumerate(steps):
+            if stops:
+                return
+            write(sweep, name, value=number)
+            expected[name] = number
+            yield number
+
+    left = list(steps)
+    while left:  # every start goes on where the one before stopped
+        steps = left
+        done = list(keep_packed(outcomes(), sweep, most=2))
+        left = left[len(done) + 1 :]
+        assert len(list((sweep / RUNS).iterdir())) <= 2
+        runs = oodml.read_runs(sweep)
+        assert dict(zip(runs["run_id"], runs["value"], strict=True)) == expected
+        assert len(runs) == 2 * len(expected)
+
+
+def test_a_reader_misses_nothing_while_files_are_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = frame(filled(tmp_path))
+    run_files = results._run_files
+    replaced: list[Path] = []
+
+    def packed_once_listed(sweep: Path) -> list[Path]:
+        found = run_files(sweep)
+        oodml.compact(sweep)
+        return found
+
+    def replaced_once_listed(sweep: Path) -> list[Path]:
+        found = part_files(sweep)
+        if not replaced:
+            replaced.extend(found)
+            write(sweep, "zero")
+            oodml.compact(sweep)
+        return found
+
+    monkeypatch.setattr(results, "_run_files", packed_once_listed)
+    monkeypatch.setattr("oodml.results.part_files", replaced_once_listed)
+    after = frame(tmp_path)
+    assert len(replaced) == 1 and not replaced[0].exists()
+    assert set(after["run_id"]) == {"zero", "one", "two"}
+    pd.testing.assert_frame_equal(after.query("run_id != 'zero'").reset_index(drop=True), before)
 
 
 def test_files_that_cannot_be_read_stay_and_are_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import time
@@ -30,7 +31,7 @@ class Bench:
 class Task:
     """A job that notes every attempt in a file, and then ends in its own way."""
 
-    name: str
+    name: str  # of its log too
     how: str = "done"
 
     @property
@@ -38,13 +39,18 @@ class Task:
         return self.name
 
     def run(self, bench: Any, sweep: Path) -> Outcome:
+        print(f"{self.name} says something")
         with (sweep / self.name).open("a") as file:
             file.write("tried\n")
         if self.how == "killed" or (self.how == "killed once" and len(attempts(sweep, self.name)) == 1):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "exits":
             os._exit(3)
-        if self.how == "hangs":
+        if self.how == "crashes":
+            faulthandler._sigsegv()  # type: ignore[attr-defined]
+        if self.how == "is deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.how in ("hangs", "is deaf"):
             time.sleep(60)
         if self.how == "full disk":
             raise StorageError("no space left")
@@ -85,16 +91,63 @@ def test_a_job_whose_process_dies_twice_is_recorded_and_the_others_are_done_once
     assert {name for name, outcome in found.items() if outcome.status == "done"} == set("adefgh")
     assert found["b"].error.startswith("the worker process was killed by SIGKILL, 2 times")
     assert found["c"].error.startswith("the worker process ended with exit code 3, 2 times")
-    assert attempts(tmp_path, "b") == ["tried", "tried", f"failed: {found['b'].error}"]
+    reason, log = found["b"].error.split("; see ")
+    assert attempts(tmp_path, "b") == ["tried", "tried", f"failed: {reason}"] and log == "logs/b.log"
     assert attempts(tmp_path, "d") == ["tried", "tried"]
     assert all(attempts(tmp_path, name) == ["tried"] for name in "aefgh")
 
 
-def test_a_job_that_hangs_is_given_up_and_its_slot_goes_on(tmp_path: Path) -> None:
-    found = run([Task("a", "hangs"), Task("b"), Task("c")], tmp_path, workers=1, timeout=1.0)
-    assert (found["a"].status, found["a"].error) == ("timeout", "took longer than --timeout 1 s")
-    assert attempts(tmp_path, "a") == ["tried", "timeout: took longer than --timeout 1 s"]
+@pytest.mark.parametrize("how", ["hangs", "is deaf"])
+def test_a_job_that_hangs_is_given_up_and_its_slot_goes_on(tmp_path: Path, how: str) -> None:
+    reason = "took longer than --timeout 1 s"
+    found = run([Task("a", how), Task("b"), Task("c")], tmp_path, workers=1, timeout=1.0)
+    assert (found["a"].status, found["a"].error) == ("timeout", f"{reason}; see logs/a.log")
+    assert attempts(tmp_path, "a") == ["tried", f"timeout: {reason}"]
     assert found["b"].status == found["c"].status == "done"
+    log = (tmp_path / "logs" / "a.log").read_text()
+    assert log.splitlines()[-1].endswith(reason)
+    assert ("in run" in log) == (how == "hangs"), "the log shows where it hung, if it listened at all"
+
+
+def test_a_killed_job_leaves_what_it_printed_with_a_line_for_each_attempt(tmp_path: Path) -> None:
+    run([Task("a", "killed"), Task("b")], tmp_path, workers=2)
+    lines = [line.split(" ", 2) for line in (tmp_path / "logs" / "a.log").read_text().splitlines()]
+    killed = "the worker process was killed by SIGKILL"
+    assert [line[-1] for line in lines if line[0] == "=="] == [
+        "a begins",
+        killed,
+        "a begins",
+        f"{killed}, 2 times (out of memory?); try fewer --workers",
+    ]
+    assert [" ".join(line) for line in lines if line[0] != "=="] == ["a says something"] * 2
+
+
+def test_a_crash_in_c_leaves_where_it_was(tmp_path: Path) -> None:
+    found = run([Task("a", "crashes"), Task("b")], tmp_path, workers=2)
+    assert "was killed by SIGSEGV" in found["a"].error
+    log = (tmp_path / "logs" / "a.log").read_text()
+    assert log.count("Segmentation fault") == 2 and log.count("test_executors.py") >= 2
+
+
+def test_processes_that_die_without_a_job_or_before_it_are_replaced(tmp_path: Path) -> None:
+    jobs = [Task(name) for name in "abcd"]
+    events = run_jobs(Bench(), jobs, tmp_path, Places(workers=1, timeout=60))  # type: ignore[arg-type]
+    names = []
+    for outcome in events:  # between two jobs the process has nothing to do
+        assert outcome.status == "done"
+        names.append(outcome.job.label)
+        if len(names) < 3:
+            for child in children(os.getpid()):
+                os.kill(child, signal.SIGKILL)
+                time.sleep(1.0 if len(names) == 1 else 0)  # noticed before the next job, or not
+    assert sorted(names) == list("abcd")
+
+
+def children(process: int) -> list[int]:
+    """The worker processes of a process."""
+    found = Path(f"/proc/{process}/task").glob("*/children")
+    ids = [int(text) for path in found for text in path.read_text().split()]
+    return [child for child in ids if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

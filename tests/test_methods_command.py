@@ -154,6 +154,8 @@ def test_json_is_a_list_of_whole_records() -> None:
 def test_groups_and_families_filter() -> None:
     study = {name for name, card in CARDS.items() if card.group == "study"}
     assert {entry["name"] for entry in records("--group", "study")} == study
+    own = {name for name, card in CARDS.items() if card.group != "catalog"}
+    assert {entry["name"] for entry in records("--group", "own")} == own != {*CARDS}
     both = {name for name in study if CARDS[name].family == "proxies"}
     assert both and {entry["name"] for entry in records("--group", "study", "--family", "proxies")} == both
 

@@ -44,6 +44,12 @@ def adapt(
     workers: arg.Workers = None,
     threads: arg.Threads = None,
     timeout: arg.Timeout = None,
+    share: arg.Share = None,
+    executor: arg.Executor = None,
+    ray_address: arg.RayAddress = None,
+    gpus_per_run: arg.GpusPerRun = None,
+    memory_per_run: arg.MemoryPerRun = None,
+    trackers: arg.Trackers = [],  # noqa: B006 - typer copies it
     retry_failed: arg.RetryFailed = False,
     dry_run: arg.DryRun = False,
 ) -> None:
@@ -68,6 +74,7 @@ def _options(ladder: Ladder, given: dict[str, object]) -> AdaptOptions:
     from oodml.adapting import AdaptOptions
     from oodml.few_shot import parse_shots
     from oodml.plan import parse_levels, parse_seeds
+    from oodml.sweep_config import parse_memory, tracker_names
 
     values: dict[str, object] = {
         name: parse_names(str(given[name])) for name in ("adapters", "metrics", "methods") if given[name] is not None
@@ -76,9 +83,14 @@ def _options(ladder: Ladder, given: dict[str, object]) -> AdaptOptions:
         "shots": parse_shots,
         "levels": lambda text: parse_levels(text, ladder),
         "seeds": parse_seeds,
+        "memory_per_run": parse_memory,
     }
     values |= {name: read(str(given[name])) for name, read in readers.items() if given[name] is not None}
-    plain = ("views", "small_classes", "device", "workers", "threads", "timeout", "retry_failed")
+    values["trackers"] = tracker_names(given["trackers"])  # type: ignore[arg-type]
+    plain = (
+        *("views", "small_classes", "device", "workers", "threads", "timeout", "share", "retry_failed"),
+        *("executor", "ray_address", "gpus_per_run"),
+    )
     values |= {name: given[name] for name in plain if given[name] is not None}
     return AdaptOptions(**values)  # type: ignore[arg-type]
 
@@ -86,7 +98,9 @@ def _options(ladder: Ladder, given: dict[str, object]) -> AdaptOptions:
 def _show_plan(prepared: PreparedAdapt) -> None:
     from rich.table import Table
 
+    from oodml.commands.plan_view import duration
     from oodml.console import out, say
+    from oodml.estimate import estimate_adapting
     from oodml.few_shot import jobs_of
 
     units = [unit for _, own in prepared.benches for unit in own]
@@ -97,16 +111,20 @@ def _show_plan(prepared: PreparedAdapt) -> None:
             own = [unit for unit in units if unit.adapter == adapter and unit.shots == shots]
             table.add_row(adapter.label, str(shots), str(len(own)), str(sum(unit in todo for unit in own)))
     out.print(table)
-    jobs = len(jobs_of(list(todo), prepared.few_shot))
+    expected, jobs = estimate_adapting(prepared, list(todo)), len(jobs_of(list(todo), prepared.few_shot))
     say(f"to do: {len(todo)} of {len(units)}, in {jobs} jobs (a method at a level); results in {prepared.sweep}")
+    if expected:
+        say(f"time: about {duration(expected.seconds)}, {expected.basis}")
 
 
 def _execute(prepared: PreparedAdapt) -> AdaptResult:
     from oodml.adapting import execute_adapt
-    from oodml.console import SweepDisplay, interruptible
+    from oodml.console import interruptible
+    from oodml.sweep_display import SweepDisplay
 
     text = f"stopped; what is adapted is in {prepared.sweep}, the same command goes on from there"
-    with interruptible(text), SweepDisplay() as display:
+    runs = {unit.spec.run_id for _, units in prepared.benches for unit in units}
+    with interruptible(text), SweepDisplay(prepared.sweep, runs) as display:
         return execute_adapt(prepared, display)
 
 

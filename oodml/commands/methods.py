@@ -27,7 +27,10 @@ HEADINGS = {
 """What the groups are; a third party may add its own."""
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Show the card of this method.")]
-Group = Annotated[str | None, typer.Option(metavar="NAME", help="Only study, related, systems or catalog.")]
+Group = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Only study, related, systems, catalog, or own (all but the catalog)."),
+]
 Family = Annotated[str | None, typer.Option(metavar="NAME", help="Only one family, e.g. proxies.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list of records.")]
 
@@ -67,18 +70,20 @@ def _chosen(name: str | None, group: str | None, family: str | None) -> list[Met
         if group is not None or family is not None:
             raise UsageError("a method's NAME goes without --group and --family, which shorten the list")
         return [registry.load("method", name)]
+    from oodml.method_groups import expand_groups
     from oodml.methods.cards import GROUPS
 
     cards: list[MethodInfo] = [registry.load("method", known) for known in registry.targets("method")]
     for kind, asked, known in (
-        ("group", group, {*GROUPS, *(card.group for card in cards)}),
+        ("group", group, {*GROUPS, "own", "all", *(card.group for card in cards)}),
         ("family", family, {card.family for card in cards}),
     ):
         if asked is not None and asked not in known:
             raise UnknownNameError(kind, asked, known)
     rank = {known: position for position, known in enumerate(GROUPS)}
     cards.sort(key=lambda card: (rank.get(card.group, len(rank)), card.group))
-    found = [card for card in cards if group in (None, card.group) and family in (None, card.family)]
+    members = expand_groups([group or "all"])
+    found = [card for card in cards if card.name in members and family in (None, card.family)]
     if not found:
         raise UsageError(f"no method of the group {group!r} is in the family {family!r}; `oodml methods` lists them")
     return found

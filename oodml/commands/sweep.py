@@ -23,8 +23,10 @@ EXAMPLES = """Examples:
 
 `oodml sweep splits/glyphs --shots 2,5 --adapters linear,whitening`
 
-The same command again does only what is missing. Exit code: 0 all done, 1 some runs failed, 2 bad input,
-130 interrupted."""
+`oodml sweep splits/glyphs --executor ray --tracker tensorboard`
+
+The same command again does only what is missing; `oodml status` shows from another terminal how far it is.
+Exit code: 0 all done, 1 some runs failed, 2 bad input, 130 interrupted."""
 
 
 def sweep(
@@ -59,6 +61,12 @@ def sweep(
     workers: arg.Workers = None,
     threads: arg.Threads = None,
     timeout: arg.Timeout = None,
+    share: arg.Share = None,
+    executor: arg.Executor = None,
+    ray_address: arg.RayAddress = None,
+    gpus_per_run: arg.GpusPerRun = None,
+    memory_per_run: arg.MemoryPerRun = None,
+    trackers: arg.Trackers = [],  # noqa: B006
     checkpoint_every: arg.CheckpointEvery = None,
     keep_models: arg.KeepModels = False,
     retry_failed: arg.RetryFailed = False,
@@ -94,14 +102,14 @@ def _options(ladder: Any, given: dict[str, Any]) -> SweepOptions:
     flags = {key: given[key] for key in KEYS}
     flags["backbone_args"] = parse_pairs(given["backbone_args"], "--backbone-args") or None
     flags["mean"], flags["std"] = arg.channels(given["mean"], "--mean"), arg.channels(given["std"], "--std")
-    flags |= {name: given[name] or None for name in ("keep_models", "retry_failed")}
+    flags |= {name: given[name] or None for name in ("keep_models", "retry_failed", "trackers")}
     return sweep_options(ladder, flags, given["set_"], given["config"])
 
 
 def _show_plan(prepared: Prepared) -> None:
     from oodml.commands.plan_view import duration, plan_table
     from oodml.console import out, say
-    from oodml.estimate import estimate_seconds
+    from oodml.estimate import estimate
     from oodml.plan import describe_training
     from oodml.prepared_sweep import missing
 
@@ -114,15 +122,18 @@ def _show_plan(prepared: Prepared) -> None:
         adapters = ", ".join(adapter.label for adapter in prepared.few_shot.adapters)
         say(f"then: {adapters} with {', '.join(map(str, prepared.few_shot.shots))} labelled images per test class")
     if todo:
-        say(f"time: about {duration(estimate_seconds(prepared, todo))}, from a few steps of each method here")
+        expected = estimate(prepared, todo)
+        say(f"time: about {duration(expected.seconds)}, {expected.basis}")
 
 
 def _execute(prepared: Prepared) -> SweepResult:
-    from oodml.console import SweepDisplay, interruptible
+    from oodml.console import interruptible
     from oodml.sweep import execute_sweep
+    from oodml.sweep_display import SweepDisplay
 
     text = f"stopped; finished runs are in {prepared.out}, the same command goes on from there"
-    with interruptible(text), SweepDisplay() as display:
+    runs = {spec.run_id for spec in prepared.specs}
+    with interruptible(text), SweepDisplay(prepared.out, runs) as display:
         return execute_sweep(prepared, display)
 
 

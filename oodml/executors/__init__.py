@@ -27,13 +27,18 @@ def run_jobs(
         watcher: Told of the stage, of every start and of every end.
 
     Raises:
+        UsageError: If there is no such place.
         StorageError: If the sweep folder takes no files; the others end at once.
     """
     from oodml.executors.jobs import Outcome
-    from oodml.executors.local import run_local
+
+    if places.executor == "ray":
+        from oodml.executors.ray_cluster import run_ray as run
+    else:
+        from oodml.executors.local import run_local as run
 
     watcher.stage(len(jobs))
-    for event in run_local(bench, jobs, sweep, places):
+    for event in run(bench, jobs, sweep, places):
         if isinstance(event, Outcome):
             watcher.ended(event)
             yield event

@@ -14,7 +14,9 @@ from oodml.few_shot import unit_path
 from oodml.kept_models import model_path
 from oodml.records import RunSpec
 from oodml.results import write_run
+from oodml.run_logs import adapted_name
 from oodml.runner import Bench, execute, identity_columns
+from oodml.sweep_folder import status_of
 
 
 class Job(Protocol):
@@ -23,6 +25,10 @@ class Job(Protocol):
     @property
     def label(self) -> str:
         """The job in a few words."""
+
+    @property
+    def name(self) -> str:
+        """The name of its log: the same whenever the job is done again."""
 
     def run(self, bench: Bench, sweep: Path) -> Outcome:
         """Does the work; its files are there before it returns."""
@@ -52,6 +58,11 @@ class TrainJob:
         """Method, level and seed."""
         return f"{self.spec.method} level {self.spec.level} seed {self.spec.seed}"
 
+    @property
+    def name(self) -> str:
+        """The run id."""
+        return self.spec.run_id
+
     def run(self, bench: Bench, sweep: Path) -> Outcome:
         """Trains and scores, from a checkpoint where there is one."""
         started = time.perf_counter()
@@ -66,9 +77,10 @@ class TrainJob:
         return Outcome(self, first["status"], first.get("error") or "", time.perf_counter() - started)
 
     def record_loss(self, bench: Bench, sweep: Path, status: str, error: str) -> None:
-        """A run file with the status and error."""
-        row = {**identity_columns(bench, self.spec), "status": status, "error": error}
-        write_run(sweep / "runs" / f"{self.spec.run_id}.parquet", [row])
+        """A run file with the status and error, unless there is a result: of a run repeated for its network only."""
+        path = sweep / "runs" / f"{self.spec.run_id}.parquet"
+        if not _is_done(path):
+            write_run(path, [{**identity_columns(bench, self.spec), "status": status, "error": error}])
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,11 @@ class AdaptJob:
         spec = self.units[0].spec
         return f"{spec.method} level {spec.level}: {_count(self.units)} adapted"
 
+    @property
+    def name(self) -> str:
+        """Names the method at its level."""
+        return adapted_name(self.units[0].spec)
+
     def run(self, bench: Bench, sweep: Path) -> Outcome:
         """Adapts and scores; a unit's file is written as soon as its adapter is through."""
         started = time.perf_counter()
@@ -96,10 +113,14 @@ class AdaptJob:
         return Outcome(self, "failed" if errors else "done", first, time.perf_counter() - started)
 
     def record_loss(self, bench: Bench, sweep: Path, status: str, error: str) -> None:
-        """A file with the status and error for every unit that has none."""
+        """A file with the status and error for every unit that has no result."""
         for unit in self.units:
-            if not unit_path(sweep, unit).exists():
+            if not _is_done(unit_path(sweep, unit)):
                 write_run(unit_path(sweep, unit), [{**unit_columns(bench, unit), "status": status, "error": error}])
+
+
+def _is_done(file: Path) -> bool:
+    return (status_of(file) or ("",))[0] == "done"
 
 
 def _count(units: Sequence[Unit]) -> str:
