@@ -155,7 +155,9 @@ def test_a_failed_run_keeps_its_error_and_is_repeated_on_request_only(
 ) -> None:
     failed = sweep(ladder, tmp_path, methods=["moody", "margin"], seeds=[0])
     assert failed.outcomes == {"failed": 3, "done": 3}
-    assert failed.failures[0] == ("moody, level 0, seed 0: failed", "RuntimeError: bad mood")
+    name, error = failed.failures[0]
+    assert name == "moody, level 0, seed 0: failed" and error.startswith("RuntimeError: bad mood; see logs/")
+    assert "in build" in (tmp_path / error.partition("see ")[2]).read_text()
     moody["bad"] = False
     assert not sweep(ladder, tmp_path, methods=["moody", "margin"], seeds=[0]).outcomes
     retried = sweep(ladder, tmp_path, methods=["moody", "margin"], seeds=[0], retry_failed=True)
