@@ -47,6 +47,7 @@ bench: install  ## Speed and memory of splits, evaluation, mining, data path and
 	$(BIN)/python benchmarks/mining.py
 	$(BIN)/python benchmarks/data_path.py
 	$(BIN)/python benchmarks/method_cost.py
+	$(BIN)/python benchmarks/bookkeeping.py
 
 format: $(VENV)/.installed-test  ## Format and fix what ruff can
 	$(BIN)/ruff check --fix .
