@@ -139,9 +139,11 @@ class Mirror(Watcher):
         for folder in FOLDERS:
             for name in self._names(folder):
                 target = self.sweep / name
-                if not target.exists():
+                known = target.exists()
+                if not known:
                     with store.atomic(target) as temporary:
                         self.files.get_file(self._path(name), str(temporary))
+                if not known or folder == PARTS:  # a part is named after its content, others may be renewed here
                     self.there[name] = _stamp(target)
         if self.files.exists(self._path(PLAN_FILE)):
             with TemporaryDirectory(dir=self.sweep) as name:

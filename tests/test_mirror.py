@@ -84,6 +84,10 @@ def test_what_is_packed_here_is_packed_there_and_never_missing(
     assert {name.split("/")[0] for name in listed(url)} == {PARTS}
     with Mirror(tmp_path / "there", url):
         assert values(tmp_path / "there") == {"one": 0.5, "two": 0.5}
+    again = Mirror(here, url)
+    monkeypatch.setattr(again.files, "put_file", lambda *_: pytest.fail("what is there is not copied again"))
+    with again:
+        assert len(again.there) == 1
 
 
 def test_a_renewed_run_is_put_there_again(tmp_path: Path, url: str) -> None:
