@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from oodml.adapter_specs import DEFAULT_ADAPTERS
 from oodml.devices import pick_device
 from oodml.errors import ResultsError, UnknownNameError, UsageError
-from oodml.execution_options import check_places
-from oodml.executors.places import Places
+from oodml.execution_options import ExecutionOptions, check_places
 from oodml.few_shot import FewShot, adapt, failures, few_shot_options, missing_units, plan_units
 from oodml.kept_models import model_path
 from oodml.metrics import metric_names
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AdaptOptions:
+class AdaptOptions(ExecutionOptions):
     """What is adapted, and how; see `adapt_sweep`. `methods` are names and groups; None takes all runs."""
 
     shots: Sequence[int] = (2, 5)
@@ -45,30 +44,6 @@ class AdaptOptions:
     methods: Sequence[str] | None = None
     levels: Sequence[int] | None = None
     seeds: Sequence[int] | None = None
-    device: str = "auto"
-    workers: int | None = None
-    threads: int = 1
-    timeout: float | None = None
-    share: str | None = None
-    retry_failed: bool = False
-    executor: str = "local"
-    ray_address: str | None = None
-    gpus_per_run: float = 1.0
-    memory_per_run: int | None = None
-    trackers: Sequence[str] = ()
-
-    @property
-    def places(self) -> Places:
-        """Where the jobs run."""
-        return Places(
-            self.executor,
-            self.workers,
-            self.threads,
-            self.timeout,
-            self.ray_address,
-            self.gpus_per_run,
-            self.memory_per_run,
-        )
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from oodml.errors import UnknownNameError, UsageError
 from oodml.executors.places import EXECUTORS, Places
+
+
+@dataclass(frozen=True)
+class ExecutionOptions:
+    """How a sweep or an adaptation is executed, which changes no number but for `device` and `threads`.
+
+    Attributes:
+        device: "auto", "cpu", "cuda" or one GPU.
+        workers: See `Places`, as the other fields of its names.
+        share: URL where the sweep folder is mirrored; None for nowhere.
+        trackers: Names of trackers that get the scores.
+        retry_failed: Whether what failed before is done again.
+    """
+
+    device: str = "auto"
+    workers: int | None = None
+    threads: int = 1
+    timeout: float | None = None
+    executor: str = "local"
+    ray_address: str | None = None
+    gpus_per_run: float = 1.0
+    memory_per_run: int | None = None
+    share: str | None = None
+    trackers: Sequence[str] = ()
+    retry_failed: bool = False
+
+    @property
+    def places(self) -> Places:
+        """Where the jobs run."""
+        return Places(
+            self.executor,
+            self.workers,
+            self.threads,
+            self.timeout,
+            self.ray_address,
+            self.gpus_per_run,
+            self.memory_per_run,
+        )
 
 
 def check_places(places: Places) -> None:

@@ -11,8 +11,7 @@ from oodml import registry
 from oodml.adapter_specs import DEFAULT_ADAPTERS
 from oodml.devices import pick_device
 from oodml.errors import UsageError
-from oodml.execution_options import check_places
-from oodml.executors.places import Places
+from oodml.execution_options import ExecutionOptions, check_places
 from oodml.few_shot import FewShot, few_shot_options, missing_units, plan_units
 from oodml.kept_models import model_path
 from oodml.method_groups import expand_groups
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SweepOptions:
+class SweepOptions(ExecutionOptions):
     """What a sweep is asked to do; see `run_sweep`. `methods` are names and groups."""
 
     methods: Sequence[str] = DEFAULT_METHODS
@@ -47,36 +46,12 @@ class SweepOptions:
     settings: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     selection: str = "last"
     metrics: Sequence[str] = ("default",)
-    device: str = "auto"
-    workers: int | None = None
-    threads: int = 1
-    timeout: float | None = None
     checkpoint_every: float = 60.0
     keep_models: bool = False
     shots: Sequence[int] = ()
     adapters: Sequence[str] = DEFAULT_ADAPTERS
     views: str | None = None
     small_classes: str = "drop"
-    share: str | None = None
-    retry_failed: bool = False
-    executor: str = "local"
-    ray_address: str | None = None
-    gpus_per_run: float = 1.0
-    memory_per_run: int | None = None
-    trackers: Sequence[str] = ()
-
-    @property
-    def places(self) -> Places:
-        """Where the jobs run."""
-        return Places(
-            self.executor,
-            self.workers,
-            self.threads,
-            self.timeout,
-            self.ray_address,
-            self.gpus_per_run,
-            self.memory_per_run,
-        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from oodml.few_shot import unit_path
 from oodml.kept_models import model_path
 from oodml.records import RunSpec
 from oodml.results import write_run
-from oodml.run_logs import adapted_name
+from oodml.run_logs import adapted_name, log_file, note, see_log
 from oodml.runner import Bench, execute, identity_columns
 from oodml.sweep_folder import status_of
 
@@ -45,6 +45,13 @@ class Outcome:
     status: str
     error: str
     seconds: float
+
+
+def lost(bench: Bench, sweep: Path, job: Job, status: str, error: str, seconds: float) -> Outcome:
+    """Records a job that cannot say itself how it ended."""
+    note(log_file(sweep, job.name), error)
+    job.record_loss(bench, sweep, status, error)
+    return Outcome(job, status, see_log(sweep, job.name, error), seconds)
 
 
 @dataclass(frozen=True)

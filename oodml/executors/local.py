@@ -18,10 +18,10 @@ import torch
 from pebble import ProcessExpired, ProcessPool
 
 from oodml.devices import slot_devices
-from oodml.executors.jobs import Job, Outcome
+from oodml.executors.jobs import Job, Outcome, lost
 from oodml.executors.places import Places
 from oodml.executors.worker import prepare, work
-from oodml.run_logs import log_file, note, see_log
+from oodml.run_logs import log_file, note
 from oodml.runner import Bench
 
 MAX_CRASHES = 2  # a job whose process dies this often is recorded as failed
@@ -72,7 +72,7 @@ def _in_processes(
                     yield _result(future)
                 except TimeoutError:
                     error = f"took longer than --timeout {places.timeout:g} s"
-                    yield _lost(bench, sweep, job, "timeout", error, places.timeout or 0.0)
+                    yield lost(bench, sweep, job, "timeout", error, places.timeout or 0.0)
                 except (ProcessExpired, BrokenProcessPool) as death:
                     slot.renew()
                     crashes[job] += 1
@@ -80,7 +80,7 @@ def _in_processes(
                         note(log_file(sweep, job.name), f"the worker process {_how(death)}")
                         waiting.append(job)
                     else:
-                        yield _lost(bench, sweep, job, "failed", _cause(death), 0.0)
+                        yield lost(bench, sweep, job, "failed", _cause(death), 0.0)
     finally:  # also Ctrl-C, a full disk, or a caller that stops: the processes end at once
         for slot in slots:
             slot.pool.stop()
@@ -131,13 +131,6 @@ def _result(future: Future[Outcome]) -> Outcome:
     if not future.done():
         raise BrokenProcessPool("no answer")
     return future.result()
-
-
-def _lost(bench: Bench, sweep: Path, job: Job, status: str, error: str, seconds: float) -> Outcome:
-    """Records a job that cannot say itself how it ended."""
-    note(log_file(sweep, job.name), error)
-    job.record_loss(bench, sweep, status, error)
-    return Outcome(job, status, see_log(sweep, job.name, error), seconds)
 
 
 def _how(death: ProcessExpired | BrokenProcessPool) -> str:

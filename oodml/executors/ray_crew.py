@@ -12,14 +12,14 @@ from uuid import uuid4
 
 from oodml import store
 from oodml.errors import OodmlError, StorageError
-from oodml.executors.jobs import AdaptJob, Job, Outcome
+from oodml.executors.jobs import AdaptJob, Job, Outcome, lost
 from oodml.executors.places import Places
 from oodml.executors.ray_connection import RETRIES
 from oodml.executors.ray_needs import Needs
 from oodml.executors.ray_results import check_installation, commit, reason_of
 from oodml.executors.ray_task import SEEN_BY, Board, Delivery, Order, do, specs_of
 from oodml.kept_models import model_path
-from oodml.run_logs import LOGS, log_file, note, see_log
+from oodml.run_logs import LOGS
 from oodml.runner import Bench
 
 AHEAD = 2  # jobs more than fit: no slot waits for the driver, and an autoscaler sees that there is more to do
@@ -108,23 +108,18 @@ class Crew:
         self._begun.pop(number, None)
         limit = self.places.timeout or 0.0
         if late:
-            return self._lost(job, "timeout", f"took longer than --timeout {limit:g} s", limit)
+            return lost(self.bench, self.sweep, job, "timeout", f"took longer than --timeout {limit:g} s", limit)
         try:
             delivery: Delivery = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
             check_installation(error)
             raise
         except self.ray.exceptions.RayError as error:
-            return self._lost(job, "failed", reason_of(error), 0.0)
+            return lost(self.bench, self.sweep, job, "failed", reason_of(error), 0.0)
         if delivery.outcome is None:
             raise (StorageError if delivery.storage else OodmlError)(delivery.refusal)
         commit(self.sweep, delivery.files)
         return replace(delivery.outcome, job=job)
-
-    def _lost(self, job: Job, status: str, error: str, seconds: float) -> Outcome:
-        note(log_file(self.sweep, job.name), error)
-        job.record_loss(self.bench, self.sweep, status, error)
-        return Outcome(job, status, see_log(self.sweep, job.name, error), seconds)
 
     def dismiss(self) -> None:
         """Ends what still runs."""
