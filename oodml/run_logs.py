@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LOGS = "logs"  # folder of a sweep
 MARK = "== "  # begins the lines that the sweep itself writes
+LONGEST_LINE = 10_000  # characters; of a longer one the rest counts as another line
 OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
 
 
@@ -55,7 +56,7 @@ def remove_if_quiet(file: Path) -> None:
     """Deletes a log that holds nothing but lines of the sweep itself."""
     with suppress(OSError):
         with file.open(encoding="utf-8", errors="replace") as log:
-            quiet = all(line.startswith(MARK) for line in log)
+            quiet = all(line.startswith(MARK) for line in iter(lambda: log.readline(LONGEST_LINE), ""))
         if quiet:
             file.unlink()
 

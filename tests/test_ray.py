@@ -315,7 +315,7 @@ def test_ctrl_c_ends_the_cluster_of_a_sweep_and_keeps_what_is_done(ladder: Ladde
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on from there" in output
+    assert process.returncode == 130 and "the same command goes on from there" in output, output
     assert "Traceback" not in output and "raylet" not in output
     runs = oodml.read_runs(tmp_path / "sweep")
     assert runs["run_id"].nunique() >= 3 and set(runs["status"]) == {"done"}

@@ -122,8 +122,10 @@ class Crew:
         return replace(delivery.outcome, job=job)
 
     def dismiss(self) -> None:
-        """Ends what still runs."""
+        """Ends what still runs; the cluster may be gone already, since Ctrl-C in a terminal goes to all processes."""
         for reference in self.running:
-            self.ray.cancel(reference, force=True)
-        self.ray.kill(self._board)
+            with suppress(Exception):
+                self.ray.cancel(reference, force=True)
+        with suppress(Exception):
+            self.ray.kill(self._board)
         (self.sweep / SEEN_BY).unlink(missing_ok=True)
