@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 from oodml import schema, store
 from oodml.errors import NewerFileError, ResultsError
 from oodml.parts import (
-    ADAPTED,
     PACKED,
     PART,
     PARTS,
     RUNS,
+    each_file_once,
     packed_name,
     packed_statuses,
-    parquet_files,
     part_files,
-    without,
+    run_files,
 )
 from oodml.sweep_folder import locked
 
@@ -73,9 +72,9 @@ def keep_packed(outcomes: Iterable[T], sweep: Path, most: int = MOST_FILES) -> I
     """
     for number, outcome in enumerate(outcomes, 1):
         yield outcome
-        if number % max(1, most // 4) == 0 and len(_run_files(sweep)) > most:
+        if number % max(1, most // 4) == 0 and len(files := run_files(sweep)) > most:
             known = packed_statuses(sweep)
-            again = any(packed_name(file) in known for file in _run_files(sweep))
+            again = any(packed_name(file) in known for file in files)
             _pack(sweep, part_files(sweep) if again else [])  # two parts never hold different rows of a file
 
 
@@ -95,13 +94,9 @@ def _pack(folder: Path, parts: Sequence[Path]) -> Compaction:
     return Compaction(path, len(tables), left)
 
 
-def _run_files(folder: Path) -> list[Path]:
-    return parquet_files(folder / RUNS) + parquet_files(folder / ADAPTED)
-
-
 def _own_files(folder: Path) -> tuple[dict[Path, Any], tuple[str, ...]]:
     tables, left = {}, []
-    for file in _run_files(folder):
+    for file in run_files(folder):
         try:
             tables[file] = store.read_table(file, schema.RUN)
         except NewerFileError:
@@ -117,10 +112,7 @@ def _joined(tables: dict[Path, Any], parts: Sequence[Path]) -> Any:
 
     rows = [t.append_column(PACKED, pa.array([packed_name(f)] * len(t), pa.string())) for f, t in tables.items()]
     seen = {packed_name(file) for file in tables}
-    for path in parts:
-        part = store.read_table(path, PART)
-        rows.append(without(part, seen))
-        seen |= set(part.column(PACKED).unique().to_pylist())
+    rows += each_file_once((store.read_table(path, PART) for path in parts), seen)
     joined = pa.concat_tables([table.select(PART.names).cast(PART) for table in rows])
     keys = pa.table({"file": joined.column(PACKED), "row": pa.array(range(len(joined)))})
     order = keys.sort_by([("file", "ascending"), ("row", "ascending")])

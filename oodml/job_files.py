@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oodml import schema, store
 from oodml.errors import ResultsError
-from oodml.parts import PACKED, PART, RUNS, packed_name, part_files
+from oodml.parts import PACKED, PART, packed_name, part_files, run_file
 
 if TYPE_CHECKING:
     from oodml.executors.jobs import Job
@@ -19,7 +19,7 @@ def files_of(job: Job, sweep: Path) -> list[Path]:
     from oodml.few_shot import unit_path
 
     if isinstance(job, TrainJob):
-        return [sweep / RUNS / f"{job.spec.run_id}.parquet"]
+        return [run_file(sweep, job.spec.run_id)]
     return [unit_path(sweep, unit) for unit in job.units] if isinstance(job, AdaptJob) else []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,30 @@ def parquet_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.parquet") if not file.name.startswith("."))
 
 
+def run_file(sweep: Path, run_id: str) -> Path:
+    """Where a sweep folder holds the rows of a trained run."""
+    return sweep / RUNS / f"{run_id}.parquet"
+
+
+def run_files(sweep: Path) -> list[Path]:
+    """The run files of a sweep folder that are not packed, adapted ones last."""
+    return parquet_files(sweep / RUNS) + parquet_files(sweep / ADAPTED)
+
+
 def part_files(sweep: Path) -> list[Path]:
     """The parts of a sweep folder. Where a part that was being replaced is still there, both hold the same rows."""
     return parquet_files(sweep / PARTS)
 
 
-def without(part: Any, names: Collection[str]) -> Any:
+def each_file_once(parts: Iterable[Any], seen: Collection[str]) -> Iterator[Any]:
+    """The parts without the rows of files that are among `seen`, or in a part before."""
+    known = set(seen)
+    for part in parts:
+        yield _without(part, known)
+        known |= set(part.column(PACKED).unique().to_pylist())
+
+
+def _without(part: Any, names: Collection[str]) -> Any:
     """The rows of a part that do not come from these files."""
     import pyarrow as pa
     import pyarrow.compute as pc

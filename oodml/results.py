@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from oodml import schema, store
 from oodml.errors import ResultsError
-from oodml.parts import ADAPTED, PACKED, PART, PARTS, RUNS, packed_name, parquet_files, part_files, without
+from oodml.parts import PART, PARTS, RUNS, each_file_once, packed_name, parquet_files, part_files, run_files
 
 PLAN_FILE = "plan.parquet"
 LEADERBOARD_FILE = "leaderboard.parquet"
@@ -154,20 +154,16 @@ def _run_tables(path: Path) -> list[tuple[Path, Any]]:
         return _run_tables(path)
     found = [(file, table) for file, table in found if table is not None]
     seen = {packed_name(file) for file, table in found if not isinstance(table, ResultsError)}
-    for file, table in parts:
-        if not isinstance(table, ResultsError):
-            names = set(table.column(PACKED).unique().to_pylist())
-            found.append((file, without(table, seen).select(schema.RUN.names)))
-            seen |= names
-        else:
-            found.append((file, table))
-    return found
+    readable = [(file, table) for file, table in parts if not isinstance(table, ResultsError)]
+    rows = [table.select(schema.RUN.names) for table in each_file_once((table for _, table in readable), seen)]
+    found += zip((file for file, _ in readable), rows, strict=True)
+    return found + [(file, error) for file, error in parts if isinstance(error, ResultsError)]
 
 
 def _run_files(path: Path) -> list[Path]:
     """The run files of a folder that are not packed, adapted ones last."""
     if (path / RUNS).is_dir() or (path / PARTS).is_dir():
-        return parquet_files(path / RUNS) + parquet_files(path / ADAPTED)
+        return run_files(path)
     files = [file for file in parquet_files(path) if file.name not in (PLAN_FILE, LEADERBOARD_FILE)]
     if not files and path.name != RUNS and not (path / PLAN_FILE).exists():
         raise ResultsError(f"{path} holds no runs; give the folder that `oodml sweep` wrote (--out)")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from oodml import schema, store
 from oodml.errors import ResultsError
-from oodml.parts import ADAPTED, PACKED, RUNS, packed_name, parquet_files, part_files
+from oodml.parts import ADAPTED, PACKED, RUNS, packed_name, part_files, run_files
 
 METRIC = "recall_at_1"
 _COLUMNS = (
@@ -32,7 +32,7 @@ def read_heads(sweep: Path) -> pd.DataFrame:
     """
     tables: list[Any] = []
     unreadable: list[tuple[str, str]] = []
-    gone = _read([*parquet_files(sweep / RUNS), *parquet_files(sweep / ADAPTED)], tables, unreadable)
+    gone = _read(run_files(sweep), tables, unreadable)
     files = part_files(sweep)  # listed after the single files were read: what vanished meanwhile is in a part
     if _read(files, tables, unreadable) or (gone and not files):
         return read_heads(sweep)  # a part was replaced by another one

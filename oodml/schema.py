@@ -169,7 +169,7 @@ def encoded(schema: Any, columns: Sequence[str]) -> Any:
     """The schema with some columns of text as dictionaries."""
     for name in columns:
         position = schema.get_field_index(name)
-        schema = schema.set(position, pa.field(name, pa.dictionary(pa.int32(), pa.string())))
+        schema = schema.set(position, pa.field(name, pa.dictionary(pa.int32(), TEXT)))
     return schema
 
 

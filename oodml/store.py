@@ -121,8 +121,10 @@ def read_table(path: Path, schema: Any, encoded: Sequence[str] = ()) -> Any:
             if found.equals(expected):  # no selection by name, which takes as long as reading
                 return file.read(use_threads=False)
             return file.read(columns=schema.names, use_threads=False).select(schema.names).cast(expected)
-    except KeyError:  # one of these columns is missing: the check says so
-        return read_table(path, schema)
+    except KeyError:
+        if not encoded:
+            raise
+        return read_table(path, schema)  # one of these columns is missing: the check says so
     except FileNotFoundError as error:
         raise ResultsError(f"there is no file {path}") from error
     except (pa.ArrowException, OSError, ValueError) as error:

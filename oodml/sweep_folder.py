@@ -11,6 +11,9 @@ from oodml.errors import LadderError, NewerFileError, ResultsError
 from oodml.parts import RUNS, packed_statuses
 from oodml.records import Ladder, RunSpec
 
+LOCK = "sweep.lock"  # file of a sweep folder that the sweep which writes to it holds
+CHECKPOINTS = "checkpoints"  # folder of a sweep for its unfinished runs
+
 
 def finished(sweep: Path, specs: Sequence[RunSpec]) -> dict[str, tuple[str, str]]:
     """Run ids that have a readable file or a place in a part, with their status and error."""
@@ -50,7 +53,7 @@ def locked(out: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(store.make_folder(out) / "sweep.lock")
+    lock = FileLock(store.make_folder(out) / LOCK)
     try:
         lock.acquire(timeout=1)  # `oodml status` holds it for a moment
     except Timeout as error:

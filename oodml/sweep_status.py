@@ -17,9 +17,7 @@ from oodml.results import PLAN_FILE, read_plan
 from oodml.run_heads import read_heads
 from oodml.run_logs import LOGS, see_log
 from oodml.schema import FEW_SHOT
-
-LOCK = "sweep.lock"
-CHECKPOINTS = "checkpoints"
+from oodml.sweep_folder import CHECKPOINTS, LOCK
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from oodml.adaptation import FEW_SHOT_METRICS, Unit, adapt_units, unit_columns
 from oodml.checkpoints import Checkpoint
 from oodml.few_shot import unit_path
 from oodml.kept_models import model_path
+from oodml.parts import run_file
 from oodml.records import RunSpec
 from oodml.results import write_run
 from oodml.run_logs import adapted_name, log_file, note, see_log
 from oodml.runner import Bench, execute, identity_columns
-from oodml.sweep_folder import status_of
+from oodml.sweep_folder import CHECKPOINTS, status_of
 
 
 class Job(Protocol):
@@ -73,11 +74,11 @@ class TrainJob:
     def run(self, bench: Bench, sweep: Path) -> Outcome:
         """Trains and scores, from a checkpoint where there is one."""
         started = time.perf_counter()
-        path, every_s = sweep / "checkpoints" / f"{self.spec.run_id}.pt", bench.checkpoint_every
+        path, every_s = sweep / CHECKPOINTS / f"{self.spec.run_id}.pt", bench.checkpoint_every
         checkpoint = None if every_s is None else Checkpoint(path, every_s)
         model = model_path(sweep, self.spec.run_id) if bench.keep_models else None
         rows = execute(bench, self.spec, checkpoint, model)
-        write_run(sweep / "runs" / f"{self.spec.run_id}.parquet", rows)
+        write_run(run_file(sweep, self.spec.run_id), rows)
         if checkpoint:
             checkpoint.remove()
         first = rows[0]
@@ -85,7 +86,7 @@ class TrainJob:
 
     def record_loss(self, bench: Bench, sweep: Path, status: str, error: str) -> None:
         """A run file with the status and error, unless there is a result: of a run repeated for its network only."""
-        path = sweep / "runs" / f"{self.spec.run_id}.parquet"
+        path = run_file(sweep, self.spec.run_id)
         if not _is_done(path):
             write_run(path, [{**identity_columns(bench, self.spec), "status": status, "error": error}])
 

@@ -23,9 +23,9 @@ from oodml.presets import TrainingOptions
 from oodml.records import RunSpec
 from oodml.run_logs import LOGS
 from oodml.runner import Bench
+from oodml.sweep_folder import CHECKPOINTS
 from oodml.version import __version__
 
-CHECKPOINTS = "checkpoints"  # folder of a sweep
 SEEN_BY = f"{CHECKPOINTS}/.driver"  # file by which a node sees that the folder of the sweep is there too
 
 
