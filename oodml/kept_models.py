@@ -34,7 +34,7 @@ def load_model(path: Path, network: Network, run_id: str) -> None:
     """Puts kept weights into a network that was built for the same run.
 
     Raises:
-        ResultsError: If there is no such file, it cannot be read, or it belongs to another run.
+        ResultsError: If there is no such file, it cannot be read, it belongs to another run, or weights are missing.
     """
     import torch
 
@@ -47,4 +47,8 @@ def load_model(path: Path, network: Network, run_id: str) -> None:
         raise ResultsError(f"{path} is not a readable model ({type(error).__name__}); {repeat}") from error
     if not isinstance(kept, dict) or kept.get("run_id") != run_id:
         raise ResultsError(f"{path} is not the model of run {run_id}; {repeat}")
-    network.load_state_dict(kept["network"])
+    wanted = network.state_dict().keys()
+    if lost := sorted(wanted - kept["network"].keys()):
+        raise ResultsError(f"{path} has no weights {', '.join(lost[:3])} ({len(lost)} are missing); {repeat}")
+    # some methods add clusters, queues or a teacher when training starts: nothing that a trained network needs
+    network.load_state_dict({name: kept["network"][name] for name in wanted})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from method_case import OPTIONS, ROWS, batch_of, begin, build, data, loss_of, scorer, trained
 
 from oodml import registry
+from oodml.kept_models import load_model, save_model
 from oodml.methods.cards import CARDS, GROUPS
 from oodml.model import Network, embed
 from oodml.training import train
@@ -78,6 +80,16 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(name: str) ->
     first = trained(name, 1)
     assert np.array_equal(first, trained(name, 1))
     assert not np.array_equal(first, trained(name, 2))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_kept_network_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    network, source = build(name)
+    train(network, source, ROWS, data()[1], OPTIONS, "kept", score=scorer(network, source))
+    save_model(tmp_path / "kept.pt", network, "kept")
+    again, _ = build(name, seed=1)
+    load_model(tmp_path / "kept.pt", again, "kept")
+    assert np.array_equal(embed(again, source, ROWS), embed(network, source, ROWS))
 
 
 def parameters(network: Network, trains_backbone: bool) -> dict[str, torch.Tensor]:
