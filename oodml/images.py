@@ -79,28 +79,34 @@ class PackedImages:
         offset, *shape = self.index[row].tolist()
         return self.pixels[offset : offset + math.prod(shape)].reshape(shape)
 
-    def test_batch(self, rows: Rows) -> torch.Tensor:
-        """Centre crops of the stored pictures: uint8 (b, 3, size, size)."""
+    def test_batch(self, rows: Rows, pinned: bool = False) -> torch.Tensor:
+        """Centre crops of the stored pictures: uint8 (b, 3, size, size); `pinned` as in `source_batch`."""
         side = self.settings.size
-        batch = np.empty((len(rows), 3, side, side), dtype=np.uint8)
-        for image, row in zip(batch, rows, strict=True):
+        batch = torch.empty((len(rows), 3, side, side), dtype=torch.uint8, pin_memory=pinned)
+        for image, row in zip(batch.numpy(), rows, strict=True):
             picture = self.picture(int(row))
             top, left = (round((length - side) / 2) for length in picture.shape[1:])
             image[:] = picture[:, top : top + side, left : left + side]
-        return torch.from_numpy(batch)
+        return batch
 
-    def source_batch(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    def source_batch(self, rows: Rows, pinned: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Whole stored pictures, for random crops.
+
+        Args:
+            rows: Rows of the dataset, shape (b,).
+            pinned: Whether the pictures lie where a GPU copies from without the host (page-locked memory).
 
         Returns:
             Pictures in the upper left corner of a common frame, zero elsewhere, uint8 (b, 3, H, W), and
             their true heights and widths, int64 (b, 2).
         """
         sizes = self.index[np.asarray(rows, dtype=np.int64), 2:]
-        batch = np.zeros((len(rows), 3, *sizes.max(axis=0)), dtype=np.uint8)
-        for image, row, (height, width) in zip(batch, rows, sizes, strict=True):
+        batch = torch.empty((len(rows), 3, *sizes.max(axis=0)), dtype=torch.uint8, pin_memory=pinned)
+        for image, row, (height, width) in zip(batch.numpy(), rows, sizes, strict=True):
             image[:, :height, :width] = self.picture(int(row))
-        return torch.from_numpy(batch), torch.from_numpy(sizes)
+            image[:, height:] = 0  # the frame alone: most pictures fill theirs, and clearing it all costs as much
+            image[:, :height, width:] = 0
+        return batch, torch.from_numpy(sizes)
 
 
 def cache_folder() -> Path:

@@ -33,10 +33,11 @@ class ImageSource:
     ) -> None:
         self.packed, self.options, self.device = packed, options, device
         self.mean, self.std = backbone.mean, backbone.std
+        self.pinned = device.type == "cuda"
 
     def train_inputs(self, rows: NDArray[np.int64], generator: torch.Generator) -> Tensor:
         """Random resized crops, mirrored if the options say so, shape (b, 3, s, s)."""
-        pictures, sizes = self.packed.source_batch(rows)
+        pictures, sizes = self.packed.source_batch(rows, self.pinned)
         options = self.options
         crops = random_resized_crop(
             self._move(pictures),
@@ -50,12 +51,11 @@ class ImageSource:
 
     def test_inputs(self, rows: NDArray[np.int64]) -> Tensor:
         """Central crops, shape (b, 3, s, s)."""
-        return self._finish(self._move(self.packed.test_batch(rows)))
+        return self._finish(self._move(self.packed.test_batch(rows, self.pinned)))
 
     def _move(self, pictures: Tensor) -> Tensor:
         """Pictures on the device; on a GPU the copy goes on while it still computes the step before."""
-        pinned = pictures.pin_memory() if self.device.type == "cuda" else pictures
-        return pinned.to(self.device, non_blocking=True)
+        return pictures.to(self.device, non_blocking=True)
 
     def _finish(self, pictures: Tensor) -> Tensor:
         return normalise(pictures, self.mean, self.std).contiguous(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import oodml
-from oodml import registry
+from oodml import registry, training
 from oodml.adapters.cards import AdapterInfo
 from oodml.datasets import load_dataset
 from oodml.evaluation import evaluate_embeddings
@@ -103,13 +103,10 @@ def test_mining_waits_as_often_for_the_gpu_whatever_the_batch() -> None:
     assert waits(28) == waits(112)
 
 
-def test_a_run_goes_on_from_its_checkpoint(
-    pictures: Ladder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from oodml import training
-
+def test_a_run_goes_on_from_its_checkpoint(pictures: Ladder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = sweep(pictures, tmp_path / "whole", methods=["margin"])
-    step, seen = training._step, []
+    step = training._step
+    seen: list[None] = []
 
     def killed(*given: Any) -> Any:
         if len(seen) == 2:
