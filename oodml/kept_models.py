@@ -11,10 +11,12 @@ from oodml.errors import ResultsError
 if TYPE_CHECKING:
     from oodml.model import Network
 
+MODELS = "models"  # folder of a sweep for its kept networks
+
 
 def model_path(sweep: Path, run_id: str) -> Path:
     """Where a sweep folder keeps the network of a run."""
-    return sweep / "models" / f"{run_id}.pt"
+    return sweep / MODELS / f"{run_id}.pt"
 
 
 def save_model(path: Path, network: Network, run_id: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from oodml import store
 from oodml.errors import LadderError, ResultsError, StorageError, UsageError
+from oodml.kept_models import MODELS
 from oodml.parts import ADAPTED, PARTS, RUNS
 from oodml.plan import join_plans
 from oodml.results import PLAN_FILE
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from oodml.executors.jobs import Outcome
 
-FOLDERS = ("ladder", "models", PARTS, RUNS, ADAPTED)  # parts before the files that they replace
+FOLDERS = ("ladder", MODELS, PARTS, RUNS, ADAPTED)  # parts before the files that they replace
 OWNER = "sweep.owner"
 LADDER_FILE = "ladder/ladder.json"
 Stamp = tuple[int, int]

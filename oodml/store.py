@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,6 +71,20 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, older_than_s: float = 3600.0) -> None:
+    """Removes temporary files that killed processes left; young ones may belong to a process that still writes.
+
+    Args:
+        folder: Where to look, not in folders below; it may be missing.
+        older_than_s: Seconds since the last write.
+    """
+    latest = time.time() - older_than_s
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):  # another process may be removing it as well
+            if path.stat().st_mtime < latest:
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from oodml import schema, store
 from oodml.errors import LadderError, NewerFileError, ResultsError
-from oodml.parts import RUNS, packed_statuses
+from oodml.kept_models import MODELS
+from oodml.parts import ADAPTED, PARTS, RUNS, packed_statuses
 from oodml.records import Ladder, RunSpec
 
 LOCK = "sweep.lock"  # file of a sweep folder that the sweep which writes to it holds
@@ -46,7 +47,7 @@ def status_of(path: Path) -> tuple[str, str] | None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Holds the sweep folder; a second sweep on it is refused.
+    """Holds the sweep folder, freed of what killed sweeps left half-written; a second sweep on it is refused.
 
     Raises:
         ResultsError: If another process holds it.
@@ -60,6 +61,8 @@ def locked(out: Path) -> Iterator[None]:
         raise ResultsError(
             f"another sweep is writing to {out}; wait for it to end, or choose another folder with --out"
         ) from error
+    for folder in (RUNS, ADAPTED, PARTS, CHECKPOINTS, MODELS):
+        store.remove_leftovers(out / folder)
     try:
         yield
     finally:

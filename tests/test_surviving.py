@@ -123,6 +123,19 @@ def test_a_run_that_takes_too_long_is_not_tried_again(ladder: Ladder, tmp_path: 
     assert not sweep(ladder, tmp_path, methods=["margin"], levels=[0], settings=long, timeout=1.0).outcomes
 
 
+def test_what_killed_sweeps_left_half_written_is_removed_later(ladder: Ladder, tmp_path: Path) -> None:
+    sweep(ladder, tmp_path, methods=["margin"])
+    kept = tmp_path / "runs" / ".young.parquet.1.oodml-tmp"
+    old = [tmp_path / folder / ".old.2.oodml-tmp" for folder in ("runs", "checkpoints")]
+    for path in (kept, *old):
+        path.write_bytes(b"half")
+    for path in (*old, tmp_path / "plan.parquet"):
+        os.utime(path, (0, 0))
+    before = {path for path in tmp_path.rglob("*") if path not in old}
+    sweep(ladder, tmp_path, methods=["margin"])
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {path for path in before if path.is_file()}
+
+
 def interrupted(ladder: Ladder, out: Path, wilful: type[Wilful]) -> Path:
     """A sweep that stops before the fourth step of its second run; returns the checkpoint that it leaves."""
     calls: list[int] = []
