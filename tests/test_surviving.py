@@ -127,13 +127,14 @@ def test_what_killed_sweeps_left_half_written_is_removed_later(ladder: Ladder, t
     sweep(ladder, tmp_path, methods=["margin"])
     kept = tmp_path / "runs" / ".young.parquet.1.oodml-tmp"
     old = [tmp_path / folder / ".old.2.oodml-tmp" for folder in ("runs", "checkpoints")]
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
     for path in (kept, *old):
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half")
     for path in (*old, tmp_path / "plan.parquet"):
         os.utime(path, (0, 0))
-    before = {path for path in tmp_path.rglob("*") if path not in old}
     sweep(ladder, tmp_path, methods=["margin"])
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {path for path in before if path.is_file()}
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {*before, kept}
 
 
 def interrupted(ladder: Ladder, out: Path, wilful: type[Wilful]) -> Path:
