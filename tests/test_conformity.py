@@ -11,6 +11,7 @@ import torch
 from method_case import OPTIONS, ROWS, batch_of, begin, build, data, loss_of, scorer, trained
 
 from oodml import registry
+from oodml.errors import ResultsError
 from oodml.kept_models import load_model, save_model
 from oodml.methods.cards import CARDS, GROUPS
 from oodml.model import Network, embed
@@ -90,6 +91,14 @@ def test_a_kept_network_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
     again, _ = build(name, seed=1)
     load_model(tmp_path / "kept.pt", again, "kept")
     assert np.array_equal(embed(again, source, ROWS), embed(network, source, ROWS))
+
+
+def test_a_kept_network_that_lacks_weights_is_refused_by_name(tmp_path: Path) -> None:
+    network, _ = build("margin")
+    kept = {key: value for key, value in network.state_dict().items() if key != "backbone.layer.bias"}
+    torch.save({"run_id": "kept", "network": kept}, tmp_path / "kept.pt")
+    with pytest.raises(ResultsError, match=r"kept.pt has no weights backbone.layer.bias .*repeat the sweep"):
+        load_model(tmp_path / "kept.pt", network, "kept")
 
 
 def parameters(network: Network, trains_backbone: bool) -> dict[str, torch.Tensor]:
