@@ -72,13 +72,13 @@ class Comparison:
         """One row per embedder, measure and level."""
         import pandas as pd
 
-        from oodml.schema import SCHEMA_VERSION
+        from oodml.schema import VERSIONS
 
         levels = self.ladder.levels
         return pd.DataFrame(
             [
                 {
-                    "schema_version": SCHEMA_VERSION,
+                    "schema_version": VERSIONS["shifts"],
                     "ladder": self.ladder.name,
                     "ladder_hash": self.ladder.ladder_hash,
                     "embedder": row.embedder,

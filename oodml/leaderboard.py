@@ -94,7 +94,7 @@ def build_leaderboard(
                 rows += _cells(identity, grid, gains.get((entry, variant), {}), ladder)
     _add_ranks(rows)
     columns = {name: [row.get(name) for row in rows] for name in schema.LEADERBOARD.names}
-    columns["schema_version"] = [schema.SCHEMA_VERSION] * len(rows)
+    columns["schema_version"] = [schema.VERSIONS["leaderboard"]] * len(rows)
     return sort_leaderboard(to_frame(schema.table(schema.LEADERBOARD, columns)))
 
 

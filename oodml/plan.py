@@ -144,7 +144,7 @@ def plan_table(specs: Iterable[RunSpec], benchmark: str) -> Any:
     """The plan as a table of schema PLAN."""
     rows = list(specs)
     columns: dict[str, list[Any]] = {
-        "schema_version": [schema.SCHEMA_VERSION] * len(rows),
+        "schema_version": [schema.VERSIONS["plan"]] * len(rows),
         "run_id": [spec.run_id for spec in rows],
         "benchmark": [benchmark] * len(rows),
         "level": [spec.level for spec in rows],

@@ -99,7 +99,7 @@ def write_run(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         raise ValueError("a run file needs at least one row; a failed run has one with its error")
     names = {name for row in rows for name in row}
     columns = {name: [row.get(name) for row in rows] for name in names}
-    columns["schema_version"] = [schema.SCHEMA_VERSION] * len(rows)
+    columns["schema_version"] = [schema.VERSIONS["run"]] * len(rows)
     store.write_table(path, schema.table(schema.RUN, columns), small=True)
 
 

@@ -135,7 +135,7 @@ def identity_columns(bench: Bench, spec: RunSpec) -> dict[str, Any]:
     """The columns of a run that are known before it starts."""
     level = bench.ladder.levels[spec.level]
     return {
-        "schema_version": schema.SCHEMA_VERSION,
+        "schema_version": schema.VERSIONS["run"],
         "run_id": spec.run_id,
         "benchmark": bench.ladder.name,
         "dataset": bench.data.name,

@@ -9,18 +9,33 @@ import pyarrow as pa
 
 from oodml.errors import NewerFileError, ResultsError
 
-SCHEMA_VERSION = 1
+VERSIONS = {"run": 2, "leaderboard": 2, "plan": 1, "episodes": 1, "ladder": 1, "scores": 1, "shifts": 1}
+"""What is written of every kind of file; all versions up to it are read."""
+
+ADDED = {
+    "run": dict.fromkeys(("class_values", "class_queries"), 2),
+    "leaderboard": dict.fromkeys(
+        (
+            *("class_low", "class_high", "both_low", "both_high"),
+            *("train_s", "peak_memory_mb", "made_at", "contributor"),
+        ),
+        2,
+    ),
+}
+"""Columns that came after the first version of a kind, with the version that brought them: null in older files."""
+
 STATUSES = ("done", "failed", "diverged", "timeout")
 SELECTIONS = ("last", "val", "oracle")
 FEW_SHOT = "few_shot"  # the setting of what was scored on the query images of an episode
 UNADAPTED = "none"  # the adapter that changes nothing
 
 TEXT, _I, _F, _B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_FS, _IS = pa.list_(pa.float32()), pa.list_(pa.int32())
 
 
 def schema_of(kind: str, columns: Sequence[tuple[str, Any]]) -> Any:
     """The schema of a kind of file, with kind and version in its metadata."""
-    return pa.schema(list(columns), metadata={"oodml_kind": kind, "oodml_schema": str(SCHEMA_VERSION)})
+    return pa.schema(list(columns), metadata={"oodml_kind": kind, "oodml_schema": str(VERSIONS[kind])})
 
 
 RUN = schema_of(
@@ -58,9 +73,15 @@ RUN = schema_of(
         ("oodml_version", TEXT),
         ("torch_version", TEXT),
         ("started_at", TEXT),
+        ("class_values", _FS),
+        ("class_queries", _IS),
     ],
 )
-"""One number per row; unique by RUN_KEY. A failed run has one row with null metric and value."""
+"""One number per row; unique by RUN_KEY. A failed run has one row with null metric and value.
+
+`class_values` are the means of a retrieval metric over the queries of every test class, in the order of the level's
+test classes (null without queries), `class_queries` the numbers of these queries; null for other metrics.
+"""
 
 STATUS = schema_of("run", [("status", TEXT), ("error", TEXT)])
 """What of a run says whether it is finished."""
@@ -129,9 +150,22 @@ LEADERBOARD = schema_of(
         ("rank", _I),
         ("rank_low", _I),
         ("rank_high", _I),
+        ("class_low", _F),
+        ("class_high", _F),
+        ("both_low", _F),
+        ("both_high", _F),
+        ("train_s", _F),
+        ("peak_memory_mb", _F),
+        ("made_at", TEXT),
+        ("contributor", TEXT),
     ],
 )
-"""One row per cell; AGS rows have a null level and metric "ags_<metric>"."""
+"""One row per cell; AGS rows have a null level and metric "ags_<metric>".
+
+`ci_*` are over seeds (see `interval`), `class_*` over test classes, `both_*` over seeds and classes. `train_s` and
+`peak_memory_mb` are means over runs, `made_at` is when the latest of them started; `contributor` says who made the rows
+of a merged leaderboard.
+"""
 
 SCORES = schema_of(
     "scores",
@@ -186,11 +220,12 @@ def check(found: Any, expected: Any, path: str) -> None:
     version = int(meta.get(b"oodml_schema", b"0"))
     if kind != wanted:
         raise ResultsError(f"{path} is not an oodml {wanted} file (it says {kind or 'nothing'!r})")
-    if version > SCHEMA_VERSION:
+    if version > VERSIONS[kind]:
         raise NewerFileError(
-            f"{path} has schema version {version}, this oodml reads up to {SCHEMA_VERSION}; upgrade oodml"
+            f"{path} has schema version {version}, this oodml reads up to {VERSIONS[kind]}; upgrade oodml"
         )
     names = set(found.names)
-    missing = [name for name in expected.names if name not in names]
+    later = {name for name, since in ADDED.get(kind, {}).items() if since > version}
+    missing = [name for name in expected.names if name not in names | later]
     if missing:
         raise ResultsError(f"{path} lacks the columns {', '.join(missing)}; was it edited?")

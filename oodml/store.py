@@ -135,7 +135,8 @@ def read_table(path: Path, schema: Any, encoded: Sequence[str] = ()) -> Any:
             expected = schemas.encoded(schema, encoded)
             if found.equals(expected):  # no selection by name, which takes as long as reading
                 return file.read(use_threads=False)
-            return file.read(columns=schema.names, use_threads=False).select(schema.names).cast(expected)
+            known = [name for name in schema.names if name in found.names]
+            return _completed(file.read(columns=known, use_threads=False), expected)
     except KeyError:
         if not encoded:
             raise
@@ -144,3 +145,13 @@ def read_table(path: Path, schema: Any, encoded: Sequence[str] = ()) -> Any:
         raise ResultsError(f"there is no file {path}") from error
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ResultsError(f"{path} is not a readable Parquet file of oodml (truncated?): {error}") from error
+
+
+def _completed(table: Any, expected: Any) -> Any:
+    """The table in a schema; columns that came with a later version are null."""
+    import pyarrow as pa
+
+    for name in expected.names:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), expected.field(name).type))
+    return table.select(expected.names).cast(expected)

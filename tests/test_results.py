@@ -56,7 +56,7 @@ def test_missing_values_are_null_and_integers_stay_integers(tmp_path: Path) -> N
     row = read_runs(tmp_path).iloc[0]
     assert row["level"] == 3
     assert isinstance(row["level"], (int, np.integer))
-    assert row["schema_version"] == schema.SCHEMA_VERSION
+    assert row["schema_version"] == schema.VERSIONS["run"]
     assert row[["metric", "value", "shots", "embedding_dim"]].isna().all()
 
 

@@ -255,7 +255,7 @@ def test_a_truncated_run_file_is_made_again(ladder: Ladder, tmp_path: Path) -> N
 def test_a_run_file_of_a_newer_version_is_refused_and_kept(ladder: Ladder, tmp_path: Path) -> None:
     sweep(ladder, tmp_path, seeds=[0])
     file = sorted((tmp_path / "runs").iterdir())[0]
-    newer = {"oodml_kind": "run", "oodml_schema": str(schema.SCHEMA_VERSION + 1)}
+    newer = {"oodml_kind": "run", "oodml_schema": str(schema.VERSIONS["run"] + 1)}
     store.write_table(file, store.read_table(file, schema.RUN).replace_schema_metadata(newer))
     before = file.read_bytes()
     with pytest.raises(NewerFileError, match=f"{file.name} has schema version"):

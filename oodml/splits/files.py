@@ -107,7 +107,7 @@ _REMAKE = "restore the original files, or make the ladder again with `oodml make
 
 def _document(ladder: Ladder) -> dict[str, Any]:
     return {
-        "schema_version": schema.SCHEMA_VERSION,
+        "schema_version": schema.VERSIONS["ladder"],
         "kind": KIND,
         "name": ladder.name,
         "dataset": {
@@ -148,9 +148,9 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise LadderError(f"{file} is not a ladder: its kind is not {KIND!r}; give the folder of a ladder")
     version = document.get("schema_version")
-    if not isinstance(version, int) or version > schema.SCHEMA_VERSION:
+    if not isinstance(version, int) or version > schema.VERSIONS["ladder"]:
         raise LadderError(
-            f"{file} has schema version {version}, this oodml reads up to {schema.SCHEMA_VERSION}; upgrade oodml"
+            f"{file} has schema version {version}, this oodml reads up to {schema.VERSIONS['ladder']}; upgrade oodml"
         )
     return document
 
