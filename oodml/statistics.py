@@ -1,17 +1,52 @@
-"""Intervals, areas and ranks: numbers of small samples of runs."""
+"""Intervals, areas and lines: numbers of small samples of runs. Ranks are in `oodml.ranks`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 from oodml.errors import UsageError
+from oodml.multiplicity import ALPHA
+from oodml.ranks import ROUNDING, rank_range, rank_range_summary
 
-ALPHA = 0.05
-ROUNDING = 1e-12  # values closer than this differ by the order of additions only
+__all__ = [
+    "ALPHA",
+    "OVER_SEEDS",
+    "ROUNDING",
+    "Estimate",
+    "ags",
+    "check_confidence",
+    "fit_line",
+    "mean_estimate",
+    "rank_range",
+    "rank_range_summary",
+    "slope_interval",
+    "t_interval",
+]
+
+OVER_SEEDS = "over seeds"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval, and how that was made.
+
+    Attributes:
+        value: The number; nan if there is nothing to compute it from.
+        low: Lower end of the interval; nan without one.
+        high: Upper end.
+        n: Number of values behind it; of what, `made` says.
+        made: How the interval was made, such as "over seeds"; "" without an interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    made: str
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float, float]:
@@ -29,8 +64,7 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, floa
         >>> mean, round(high - mean, 3)
         (4.5, 2.166)
     """
-    if not 0 < confidence < 1:
-        raise UsageError(f"confidence must lie between 0 and 1, got {confidence}")
+    check_confidence(confidence)
     x = np.asarray(values, dtype=np.float64).ravel()
     mean = float(x.mean()) if len(x) else np.nan
     if len(x) < 2:
@@ -38,6 +72,19 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, floa
     std = float(x.std(ddof=1))
     half = float(stdtrit(len(x) - 1, (1 + confidence) / 2)) * std / len(x) ** 0.5
     return mean, std, mean - half, mean + half
+
+
+def check_confidence(confidence: float) -> None:
+    """Raises UsageError unless the coverage of an interval lies in (0, 1)."""
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence must lie between 0 and 1, got {confidence}")
+
+
+def mean_estimate(values: ArrayLike, made: str = OVER_SEEDS, confidence: float = 0.95) -> Estimate:
+    """Mean and `t_interval` of independent values as an `Estimate`; `made` says what they are."""
+    x = np.asarray(values, dtype=np.float64).ravel()
+    mean, _, low, high = t_interval(x, confidence)
+    return Estimate(mean, low, high, len(x), made if len(x) > 1 else "")
 
 
 def ags(shift_scaled: ArrayLike, values: ArrayLike) -> float:
@@ -98,57 +145,3 @@ def slope_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> tupl
     error = (residuals @ residuals / (len(at) - 2) / ((at - at.mean()) @ (at - at.mean()))) ** 0.5
     half = float(stdtrit(len(at) - 2, (1 + confidence) / 2) * error)
     return slope, slope - half, slope + half
-
-
-def rank_range(groups: Mapping[str, ArrayLike], *, higher_is_better: bool = True) -> dict[str, tuple[int, int, int]]:
-    """Rank of every method by its mean, and the ranks that a significance test leaves open.
-
-    All pairs are compared by Welch's two-sided t-test, with Holm's correction at 0.05. A method with one
-    value is never significantly better or worse than another. Two methods without any spread differ if their
-    values do.
-
-    Args:
-        groups: Method to its values, one per seed, at least one each.
-        higher_is_better: Direction of the metric.
-
-    Returns:
-        Method to (rank, low, high): rank 1 is the best mean and equal means share the better rank; low is 1
-        + the number of significantly better methods, high is the number of methods less the significantly
-        worse ones.
-    """
-    samples = [np.asarray(values, dtype=np.float64).ravel() for values in groups.values()]
-    empty = [name for name, x in zip(groups, samples, strict=True) if not len(x)]
-    if empty:
-        raise UsageError(f"method {empty[0]!r} has no value to rank it by")
-    mean = np.array([x.mean() for x in samples]) * (1 if higher_is_better else -1)
-    better = np.subtract.outer(mean, mean) > ROUNDING  # better[i, j]: method i beats method j
-    surely = better & holm(welch(samples))
-    rank, low = 1 + better.sum(axis=0), 1 + surely.sum(axis=0)
-    high = len(samples) - surely.sum(axis=1)
-    return {name: (int(rank[i]), int(low[i]), int(high[i])) for i, name in enumerate(groups)}
-
-
-def welch(samples: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Two-sided p-values of Welch's t-test of all pairs, shape (m, m); nan where a sample has one value."""
-    n = np.array([len(x) for x in samples])
-    mean = np.array([x.mean() for x in samples])
-    part = np.array([x.var(ddof=1) / len(x) if len(x) > 1 else np.nan for x in samples])
-    part[part < ROUNDING**2] = 0.0  # equal values whose mean was rounded
-    gap = np.abs(np.subtract.outer(mean, mean))
-    total = np.add.outer(part, part)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = total**2 / np.add.outer(part**2 / (n - 1), part**2 / (n - 1))
-        p = 2 * stdtr(freedom, -gap / np.sqrt(total))
-    return np.where(total == 0, np.where(gap > ROUNDING, 0.0, 1.0), p)
-
-
-def holm(p: NDArray[np.float64], alpha: float = ALPHA) -> NDArray[np.bool_]:
-    """Which pairs of a symmetric matrix of p-values differ after Holm's correction; nan is no test."""
-    i, j = np.triu_indices(len(p), k=1)
-    tested = np.flatnonzero(~np.isnan(p[i, j]))
-    order = tested[np.argsort(p[i, j][tested], kind="stable")]
-    passed = p[i, j][order] <= alpha / np.arange(len(order), 0, -1)
-    order = order[np.cumprod(passed, dtype=bool)]
-    different = np.zeros(p.shape, dtype=bool)
-    different[i[order], j[order]] = different[j[order], i[order]] = True
-    return different
