@@ -1,4 +1,4 @@
-"""Runs sorted into entries (what is compared), cells (where) and curves (how good). Free of torch."""
+"""Runs sorted into entries (what is compared) and grids (where). Free of torch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from oodml import schema
+from oodml.codes import block_starts, codes_of, plain_values
 from oodml.errors import ResultsError
 from oodml.schema import FEW_SHOT
 
-Curve = dict[int, dict[int, float]]  # level -> seed -> value of the run
-Episodes = dict[int, dict[int, tuple[float, ...]]]  # level -> seed -> values of the run, one per episode
 Grid = dict[int, dict[int, str]]  # level -> seed -> status of the run, "planned" if it has no file
 
 
@@ -58,16 +57,16 @@ class Run(NamedTuple):
 
 def row_tuples(frame: pd.DataFrame, columns: Iterable[str]) -> Iterator[tuple[Any, ...]]:
     """Rows of the columns as plain Python values, None for null."""
-    for row in frame[list(columns)].itertuples(index=False, name=None):
-        plain = (value.item() if isinstance(value, np.generic) else value for value in row)
-        yield tuple(None if pd.isna(value) else value for value in plain)
+    return zip(*(plain_values(frame[name]) for name in columns), strict=True)
 
 
 def collect(runs: pd.DataFrame, plan: pd.DataFrame | None) -> dict[str, Run]:
     """All runs by id, a finished copy before a failed one, the run before its adaptations; sorted by id."""
-    ordered = runs.assign(unfinished=runs["status"] != "done", adapted=runs["setting"].eq(FEW_SHOT).fillna(False))
-    ordered = ordered.sort_values(["run_id", "adapted", "unfinished", "started_at"])
-    found = {row[0]: Run(*row) for row in row_tuples(ordered.drop_duplicates("run_id"), Run._fields)}
+    owner, started, status = (codes_of(runs[name])[0] for name in ("run_id", "started_at", "status"))
+    unfinished, adapted = (runs["status"] != "done").to_numpy(bool), few_shot_rows(runs)
+    order = np.lexsort((status, np.where(started < 0, len(runs), started), unfinished, adapted, owner))
+    first = runs.iloc[order[block_starts(owner[order])]]
+    found = {row[0]: Run(*row) for row in row_tuples(first, Run._fields)}
     if plan is not None:
         columns = [name for name in Run._fields if name in plan] + ["spec"]
         for row in row_tuples(plan, columns):
@@ -122,43 +121,21 @@ def make_grids(found: Mapping[str, Run], entries: Mapping[str, Entry]) -> dict[E
     return grids
 
 
-def make_episodes(
-    runs: pd.DataFrame, found: Mapping[str, Run], entries: Mapping[str, Entry]
-) -> dict[tuple[Entry, Variant], Episodes]:
-    """Values of the finished runs, by rising episode; what has no episodes has one value.
-
-    A run with a null among its episodes, or without an episode that any run of its level has with as many
-    shots, is left out: nothing is averaged over a gap, and all that remains is paired by position.
-    """
-    done = runs[(runs["status"] == "done") & runs["metric"].notna()]
-    done = done.sort_values([*schema.RUN_KEY, "started_at", "value"]).drop_duplicates(list(schema.RUN_KEY))
-    names = ["run_id", *Variant._fields]
-    grouped = done.groupby(names, dropna=False)[["episode", "value"]].agg(list).reset_index()
-    rows = list(zip(row_tuples(grouped, names), grouped["episode"], grouped["value"], strict=True))
-    wanted: dict[tuple[Any, ...], set[Any]] = defaultdict(set)
-    for (run_id, _, shots, *_), episodes, _ in rows:
-        wanted[found[run_id].benchmark, found[run_id].level, shots].update(episodes)
-    values: dict[tuple[Entry, Variant], Episodes] = defaultdict(lambda: defaultdict(dict))
-    for (run_id, *variant), episodes, scores in rows:
-        run = found[run_id]
-        if len(episodes) == len(wanted[run.benchmark, run.level, variant[1]]) and not np.isnan(scores).any():
-            values[entries[run_id], Variant(*variant)][run.level][run.seed] = tuple(scores)
-    return values
-
-
-def make_curve(episodes: Episodes) -> Curve:
-    """The mean over the episodes of every run."""
-    return {level: {seed: float(np.mean(v)) for seed, v in seeds.items()} for level, seeds in episodes.items()}
-
-
 def failed_adaptations(runs: pd.DataFrame) -> pd.DataFrame:
     """Rows of adaptations that ended without a number; one that another copy of the run finished is none."""
     key = ["run_id", "shots", "adapter"]
-    few = runs[runs["setting"].eq(FEW_SHOT).fillna(False)]
-    finished = few.loc[few["metric"].notna(), key].drop_duplicates().assign(finished=True)
-    failed = few[few["metric"].isna()].sort_values([*key, "started_at"]).drop_duplicates(key)
-    merged = failed.merge(finished, on=key, how="left")
+    few, scored = few_shot_rows(runs), runs["metric"].notna().to_numpy(bool)
+    failed = runs[few & ~scored].sort_values([*key, "started_at"]).drop_duplicates(key)
+    if failed.empty:
+        return failed
+    finished = runs.loc[few & scored & runs["run_id"].isin(failed["run_id"]).to_numpy(bool), key].drop_duplicates()
+    merged = failed.merge(finished.assign(finished=True), on=key, how="left")
     return merged[merged["finished"].isna()].drop(columns="finished")
+
+
+def few_shot_rows(runs: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows are of adaptations."""
+    return runs["setting"].eq(FEW_SHOT).fillna(False).to_numpy(bool)
 
 
 def benchmark_facts(found: Mapping[str, Run]) -> dict[str, dict[str, str | None]]:

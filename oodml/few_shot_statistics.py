@@ -11,20 +11,17 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
-from oodml.entries import (
-    Entry,
-    Episodes,
-    Variant,
-    collect,
-    find_entries,
-    make_episodes,
-)
+from oodml.entries import Entry, Variant, collect, find_entries
 from oodml.errors import UnknownNameError
 from oodml.metrics.base import metric_info
+from oodml.run_scores import Episodes, make_episodes
 from oodml.schema import FEW_SHOT, UNADAPTED
 from oodml.statistics import ROUNDING, fit_line, slope_interval, t_interval
 
@@ -36,16 +33,32 @@ GROWS, FALLS, UNCLEAR = "grows", "falls", "no clear trend"
 BEYOND = math.inf  # more labelled images than were tried
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True)
+class Pair:
     """Values of one run at one number of shots, by episode, before and after adaptation."""
 
     none: tuple[float, ...]
     adapted: tuple[float, ...]
 
-    @property
+    @cached_property
     def gains(self) -> tuple[float, ...]:
         """Adapted less unadapted, by episode."""
         return tuple(after - before for before, after in zip(self.none, self.adapted, strict=True))
+
+    @cached_property
+    def mean_none(self) -> float:
+        """Mean over the episodes before adaptation."""
+        return math.fsum(self.none) / len(self.none)
+
+    @cached_property
+    def mean_adapted(self) -> float:
+        """Mean over the episodes after it."""
+        return math.fsum(self.adapted) / len(self.adapted)
+
+    @cached_property
+    def mean_gain(self) -> float:
+        """Mean of the gains."""
+        return math.fsum(self.gains) / len(self.gains)
 
 
 Pairs = dict[int, dict[int, Pair]]  # level -> seed -> pair
@@ -180,23 +193,26 @@ def gain_episodes(pairs: Pairs) -> Episodes:
     return {level: {seed: pair.gains for seed, pair in seeds.items()} for level, seeds in pairs.items()}
 
 
-def half_width(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of a mean, nan for one value: t(.975, n - 1) s / sqrt(n).
+def mean_half_width(samples: Sequence[Sequence[float]]) -> float:
+    """Mean over samples of half the 95 % interval of their mean, t(.975, n - 1) s / sqrt(n); nan for n = 1.
+
+    Args:
+        samples: Samples of n values each.
 
     Example:
-        >>> round(half_width(range(10)), 3)
+        >>> round(mean_half_width([range(10)]), 3)
         2.166
     """
-    mean, _, _, high = t_interval(values)
-    return high - mean
+    table = np.asarray(samples, dtype=np.float64)
+    n = table.shape[1]
+    if n < 2:
+        return math.nan
+    return float(table.std(axis=1, ddof=1).mean() * stdtrit(n - 1, 0.975) / n**0.5)
 
 
 def relative_gain(seeds: Mapping[int, Pair]) -> Interval:
     """Mean gain divided by the mean unadapted value, seed by seed; nan where the latter is zero."""
-    parts = []
-    for pair in seeds.values():
-        none = float(np.mean(pair.none))
-        parts.append(float(np.mean(pair.gains)) / none if none else math.nan)
+    parts = [pair.mean_gain / pair.mean_none if pair.mean_none else math.nan for pair in seeds.values()]
     mean, _, low, high = t_interval(parts)
     return Interval(mean, low, high)
 
@@ -219,7 +235,7 @@ def gain_trend(pairs: Pairs, scaled: Mapping[int, float], *, higher_is_better: b
     if not complete or len(set(x)) < 2:
         return None
     if len(complete) > 1:
-        slopes = [fit_line(x, [np.mean(pairs[level][seed].gains) for level in levels])[1] for seed in complete]
+        slopes = [fit_line(x, [pairs[level][seed].mean_gain for level in levels])[1] for seed in complete]
         slope, _, low, high = t_interval(slopes)
         made = OVER_SEEDS
     else:
@@ -250,8 +266,8 @@ def images_needed(pairs: Mapping[int, Pairs], easiest: int, metric: str) -> dict
         seeds, first = (list(pairs[shots].get(place, {}).values()) for place in (level, easiest))
         if not seeds or not first:
             return None
-        value = np.mean([np.mean(pair.adapted if adapted else pair.none) for pair in seeds])
-        return bool(sign * (value - np.mean([np.mean(pair.none) for pair in first])) >= -ROUNDING)
+        value = fmean(pair.mean_adapted if adapted else pair.mean_none for pair in seeds)
+        return sign * (value - fmean(pair.mean_none for pair in first)) >= -ROUNDING
 
     def smallest(level: int) -> float | None:
         steps = [(0, min(pairs), False), *((shots, shots, True) for shots in sorted(pairs))]
@@ -270,7 +286,7 @@ def _order(key: tuple[Entry, Variant]) -> tuple[Any, ...]:
 
 
 def _curve(entry: Entry, variant: Variant, pairs: Pairs, scaled: Mapping[int, float]) -> GainCurve:
-    within = {n: float(np.mean([half_width(pair.gains) for pair in seeds.values()])) for n, seeds in pairs.items()}
+    within = {level: mean_half_width([pair.gains for pair in seeds.values()]) for level, seeds in pairs.items()}
     relative = {level: relative_gain(seeds) for level, seeds in pairs.items()}
     known = [level for level, part in relative.items() if not math.isnan(part.mean)]
     line = fit_line([scaled[n] for n in known], [relative[n].mean for n in known])

@@ -7,43 +7,41 @@ over a gap.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from oodml import schema
+from oodml.class_intervals import add_class_intervals
 from oodml.entries import (
     Entry,
-    Episodes,
     Grid,
+    Run,
     Variant,
     benchmark_facts,
     collect,
     failed_adaptations,
     find_entries,
-    make_curve,
-    make_episodes,
     make_grids,
     row_tuples,
 )
-from oodml.errors import ResultsError, UnknownNameError
+from oodml.errors import UnknownNameError
 from oodml.few_shot_statistics import gain_episodes, pair_episodes
+from oodml.leaderboard_rows import Block, LadderRows, Row, area_rows, cell_rows
 from oodml.metrics.base import HEADLINE_METRICS, metric_info
+from oodml.ranks import rank_range_summary
 from oodml.records import Level
 from oodml.results import sort_leaderboard, to_frame
+from oodml.run_scores import Cells, Episodes, episodes_of, make_cells
 from oodml.schema import FEW_SHOT, UNADAPTED
-from oodml.statistics import ags, rank_range, t_interval
+from oodml.statistics import ags
 
-INTERVAL = "t95 over seeds"
-EPISODE_INTERVAL = "t95 over episodes"
 GAIN = "gain_"  # prefix of the metric of rows that hold what an adapter adds
 REFERENCE = "reference_"  # prefix of the columns of `levels_frame` that hold the untrained embedder's metrics
-
-Row = dict[str, Any]
 
 
 def build_leaderboard(
@@ -67,31 +65,23 @@ def build_leaderboard(
         One row per cell with the columns of `oodml.schema.LEADERBOARD`, sorted; independent of the order of
         rows. `delta_first` is the mean less that at the easiest level, `delta_reference` the mean less the
         value of the ladder's untrained embedder on all test images of the level: null in few-shot rows, whose
-        query images are fewer.
-        Ranks compare the entries with the same backbone by Welch's t-test (`oodml.statistics.rank_range`).
+        query images are fewer. `class_low` to `both_high` are of zero-shot rows whose runs all keep values by class
+        (`oodml.class_intervals`). Costs are means over the finished runs of a row; those of few-shot rows are of one
+        adaptation. Ranks compare the entries with the same backbone (`oodml.ranks.rank_range_summary`).
 
     Raises:
         ResultsError: If a level is not in `levels`, a benchmark mixes ladders, or a cell holds a seed twice.
     """
     found = collect(runs, plan)
     entries = find_entries(found)
-    grids = make_grids(found, entries)
-    episodes = make_episodes(runs, found, entries)
-    gains = {key: gain_episodes(pairs) for key, pairs in pair_episodes(episodes).items()}
-    lost = _lost(runs, entries)
-    facts = benchmark_facts(found)
-    ladders = {name: _ladder(levels, name) for name in facts}
+    cells = make_cells(runs, found, entries)
+    gains = {key: gain_episodes(pairs) for key, pairs in pair_episodes(_few_shot(cells)).items()}
     rows: list[Row] = []
-    for entry, planned in grids.items():
-        seen = {variant for known, variant in episodes if known == entry} | _lost_variants(entry, episodes, lost)
-        for variant in seen or {Variant("zero_shot", None, None, metric) for metric in HEADLINE_METRICS}:
-            identity = {**facts[entry.benchmark], **entry._asdict(), **variant._asdict()}
-            grid = _without(planned, lost.get((entry, variant.shots, variant.adapter), set()))
-            ladder, values = ladders[entry.benchmark], episodes.get((entry, variant), {})
-            rows += [*_cells(identity, grid, values, ladder), *_ags_row(identity, grid, values, ladder)]
-            if variant.setting == FEW_SHOT and variant.adapter != UNADAPTED:
-                identity |= {"metric": f"{GAIN}{variant.metric}"}
-                rows += _cells(identity, grid, gains.get((entry, variant), {}), ladder)
+    for (entry, variant), block in _blocks(found, entries, cells, _lost(runs, entries), levels):
+        rows += [*cell_rows(block), *area_rows(block)]
+        if variant.setting == FEW_SHOT and variant.adapter != UNADAPTED:
+            rows += cell_rows(_gain_block(block, gains.get((entry, variant), {})))
+    add_class_intervals(rows)
     _add_ranks(rows)
     columns = {name: [row.get(name) for row in rows] for name in schema.LEADERBOARD.names}
     columns["schema_version"] = [schema.VERSIONS["leaderboard"]] * len(rows)
@@ -102,15 +92,14 @@ def levels_frame(levels: Iterable[Level], benchmark: str | None = None) -> pd.Da
     """Levels as the table that `build_leaderboard` reads; name the benchmark to join those of several."""
     rows = [
         {"benchmark": benchmark, "level": v.index, "level_name": v.name, "shift": v.shift}
-        | {"shift_scaled": v.shift_scaled}
+        | {"shift_scaled": v.shift_scaled, "test": v.test}
         | {f"{REFERENCE}{metric}": value for metric, value in v.reference.items()}
         for v in levels
     ]
     return pd.DataFrame(rows)
 
 
-def _ladder(levels: pd.DataFrame | Sequence[Level], benchmark: str) -> list[Row]:
-    """Levels of a benchmark by index, each with its references under "reference"."""
+def _ladder(levels: pd.DataFrame | Sequence[Level], benchmark: str) -> LadderRows:
     frame = levels if isinstance(levels, pd.DataFrame) else levels_frame(levels)
     if "benchmark" in frame:
         frame = frame[frame["benchmark"].isna() | (frame["benchmark"] == benchmark)]
@@ -119,8 +108,38 @@ def _ladder(levels: pd.DataFrame | Sequence[Level], benchmark: str) -> list[Row]
         row = {str(name): value for name, value in record.items()}
         reference = {n.removeprefix(REFERENCE): v for n, v in row.items() if n.startswith(REFERENCE)}
         shown = {name: row[name] for name in ("level", "level_name", "shift", "shift_scaled")}
-        rows.append({**shown, "reference": reference})
-    return rows
+        rows.append({**shown, "reference": reference, "test": row.get("test")})
+    shift = [row["shift_scaled"] for row in rows]
+    return LadderRows(rows, [ags(shift, unit) for unit in np.eye(len(rows))] if len(rows) > 1 else [])
+
+
+def _few_shot(cells: Mapping[tuple[Entry, Variant], Cells]) -> dict[tuple[Entry, Variant], Episodes]:
+    return {key: episodes_of(own) for key, own in cells.items() if key[1].setting == FEW_SHOT}
+
+
+def _blocks(
+    found: Mapping[str, Run],
+    entries: Mapping[str, Entry],
+    cells: Mapping[tuple[Entry, Variant], Cells],
+    lost: Mapping[tuple[Entry, Any, Any], set[tuple[int, int]]],
+    levels: pd.DataFrame | Sequence[Level],
+) -> Iterator[tuple[tuple[Entry, Variant], Block]]:
+    """Every entry in every variant that it has, scored or lost."""
+    grids, facts = make_grids(found, entries), benchmark_facts(found)
+    ladders, variants = {name: _ladder(levels, name) for name in facts}, _variants(grids, cells, lost)
+    for entry, planned in grids.items():
+        for variant in variants[entry]:
+            own = cells.get((entry, variant), {})
+            identity = {**facts[entry.benchmark], **entry._asdict(), **variant._asdict()}
+            grid = _without(planned, lost.get((entry, variant.shots, variant.adapter), set()))
+            yield (entry, variant), Block(identity, grid, episodes_of(own), own, ladders[entry.benchmark])
+
+
+def _gain_block(adapted: Block, gains: Episodes) -> Block:
+    """What the rows of gains are made from: those of the adapted runs that have any."""
+    cells = {level: {seed: adapted.cells[level][seed] for seed in seeds} for level, seeds in gains.items()}
+    identity = {**adapted.identity, "metric": f"{GAIN}{adapted.identity['metric']}"}
+    return replace(adapted, identity=identity, episodes=gains, cells=cells)
 
 
 def _lost(runs: pd.DataFrame, entries: Mapping[str, Entry]) -> dict[tuple[Entry, Any, Any], set[tuple[int, int]]]:
@@ -132,77 +151,27 @@ def _lost(runs: pd.DataFrame, entries: Mapping[str, Entry]) -> dict[tuple[Entry,
     return lost
 
 
-def _lost_variants(
-    entry: Entry, known: Iterable[tuple[Entry, Variant]], lost: Iterable[tuple[Entry, Any, Any]]
-) -> set[Variant]:
-    """Variants of adaptations that failed: a failure names no metric, so it takes those of the others."""
-    metrics = {v.metric for other, v in known if other == entry and v.setting == FEW_SHOT} or HEADLINE_METRICS
-    keys = [(shots, adapter) for owner, shots, adapter in lost if owner == entry]
-    return {Variant(FEW_SHOT, shots, adapter, metric) for shots, adapter in keys for metric in metrics}
+def _variants(
+    entries: Iterable[Entry], known: Iterable[tuple[Entry, Variant]], lost: Iterable[tuple[Entry, Any, Any]]
+) -> dict[Entry, list[Variant]]:
+    """Variants of every entry in a fixed order; of one that nothing is known of those that are always scored.
+
+    A failed adaptation names no metric, so it takes those of the others.
+    """
+    seen: dict[Entry, set[Variant]] = {entry: set() for entry in entries}
+    for entry, variant in known:
+        seen[entry].add(variant)
+    few = {entry: {v.metric for v in own if v.setting == FEW_SHOT} or HEADLINE_METRICS for entry, own in seen.items()}
+    for entry, shots, adapter in lost:
+        seen[entry] |= {Variant(FEW_SHOT, shots, adapter, metric) for metric in few[entry]}
+    usual = {Variant("zero_shot", None, None, metric) for metric in HEADLINE_METRICS}
+    return {entry: sorted(own or usual, key=repr) for entry, own in seen.items()}
 
 
 def _without(grid: Grid, lost: set[tuple[int, int]]) -> Grid:
     return {
         level: {s: "failed" if (level, s) in lost else status for s, status in statuses.items()}
         for level, statuses in grid.items()
-    }
-
-
-def _summary(values: Mapping[int, float], single: Sequence[float] = ()) -> Row:
-    """The mean over seeds; the values of a single seed's episodes give the interval that it cannot."""
-    ordered = [values[seed] for seed in sorted(values)]
-    mean, std, low, high = t_interval(ordered)
-    interval = INTERVAL if len(ordered) > 1 else None
-    if len(ordered) == 1 and len(single) > 1:
-        (_, std, low, high), interval = t_interval(single), EPISODE_INTERVAL
-    row = {"mean": mean, "std": std, "n": len(ordered), "ci_low": low, "ci_high": high, "interval": interval}
-    return {**row, "values": ordered}
-
-
-def _failed(statuses: Mapping[int, str]) -> set[int]:
-    return {seed for seed, status in statuses.items() if status not in ("done", "planned")}
-
-
-def _cells(identity: Row, grid: Grid, episodes: Episodes, ladder: list[Row]) -> Iterator[Row]:
-    """One row for every level that was planned or ran."""
-    unknown = sorted(set(grid) - {row["level"] for row in ladder})
-    if unknown:
-        raise ResultsError(f"there are runs at level {unknown[0]} of {identity['benchmark']!r}, which its ladder lacks")
-    curve = make_curve(episodes)
-    first = _summary(curve.get(ladder[0]["level"], {}))["mean"]
-    for level in ladder:
-        if level["level"] in grid:
-            statuses = grid[level["level"]]
-            single = next(iter(episodes.get(level["level"], {}).values()), ())
-            summary = _summary(curve.get(level["level"], {}), single)
-            reference = level["reference"].get(identity["metric"], np.nan)
-            yield {
-                **{name: value for name, value in level.items() if name != "reference"},
-                **identity,
-                **summary,
-                "n_planned": len(statuses),
-                "n_failed": len(_failed(statuses)),
-                "delta_first": summary["mean"] - first,
-                "delta_reference": np.nan if identity["setting"] == FEW_SHOT else summary["mean"] - reference,
-            }
-
-
-def _ags_row(identity: Row, grid: Grid, episodes: Episodes, ladder: list[Row]) -> Iterator[Row]:
-    """The row of the area over all levels; none for a single level, which has no area."""
-    if len(ladder) < 2:
-        return
-    curve, indices = make_curve(episodes), [level["level"] for level in ladder]
-    shift = [level["shift_scaled"] for level in ladder]
-    complete = set.intersection(*(set(curve.get(index, {})) for index in indices))
-    summary = _summary({s: ags(shift, [curve[index][s] for index in indices]) for s in complete})
-    reference = ags(shift, [level["reference"].get(identity["metric"], np.nan) for level in ladder])
-    yield {
-        **identity,
-        **summary,
-        "metric": f"ags_{identity['metric']}",
-        "n_planned": len(set().union(*grid.values())),
-        "n_failed": len(set().union(*(_failed(statuses) for statuses in grid.values()))),
-        "delta_reference": np.nan if identity["setting"] == FEW_SHOT else summary["mean"] - reference,
     }
 
 
@@ -219,62 +188,8 @@ def _add_ranks(rows: list[Row]) -> None:
             upward = metric_info(metric).higher_is_better
         except UnknownNameError:
             continue
-        ranks = rank_range({str(i): row["values"] for i, row in enumerate(members)}, higher_is_better=upward)
-        for i, row in enumerate(members):
-            row["rank"], row["rank_low"], row["rank_high"] = ranks[str(i)]
-
-
-def label_methods(frame: pd.DataFrame) -> pd.Series[str]:
-    """Display names of the rows: the method and, where a benchmark has several of it, what differs.
-
-    Returns:
-        Labels such as "margin" or "margin (beta=0.6)" with the frame's index; different entries never share
-        one within a benchmark.
-    """
-    keys = list(row_tuples(frame, ("benchmark", "method", "backbone", "embedding_dim", "config")))
-    groups: dict[tuple[str, str], list[tuple[Any, ...]]] = defaultdict(list)
-    for key in sorted(set(keys), key=lambda key: [str(part) for part in key]):
-        groups[key[:2]].append(key)
-    labels: dict[tuple[Any, ...], str] = {}
-    for (_, method), entries in groups.items():
-        taken: set[str] = set()
-        for entry, traits in zip(entries, _differences([_traits(*entry[2:]) for entry in entries]), strict=True):
-            label = f"{method} ({', '.join(traits)})" if traits else method
-            labels[entry] = label if label not in taken else f"{label} #{len(taken) + 1}"
-            taken.add(labels[entry])
-    return pd.Series([labels[key] for key in keys], index=frame.index, name="label", dtype="str")
-
-
-def _traits(backbone: str, embedding_dim: int | None, config: str | None) -> dict[tuple[str, str], Any]:
-    """Everything that an entry can differ in, most telling first: (section, name) -> value."""
-    sections: dict[str, dict[str, Any]] = json.loads(config or "{}")
-    columns = {("", "backbone"): backbone, ("", "embedding_dim"): embedding_dim}
-    own, training, network = (
-        {(section, name): value for name, value in sections.get(section, {}).items()}
-        for section in ("method", "training", "backbone")
-    )
-    return own | columns | training | network
-
-
-def _differences(entries: list[dict[tuple[str, str], Any]]) -> list[list[str]]:
-    """Of every entry the traits that vary; what follows from the backbone's name is left out."""
-
-    def varies(name: tuple[str, str], among: list[dict[tuple[str, str], Any]]) -> bool:
-        return len({json.dumps(traits.get(name)) for traits in among}) > 1
-
-    backbones: dict[str, list[dict[tuple[str, str], Any]]] = defaultdict(list)
-    for traits in entries:
-        backbones[traits["", "backbone"]].append(traits)
-    shown = []
-    for name in dict.fromkeys(name for traits in entries for name in traits):
-        groups = list(backbones.values()) if name[0] == "backbone" else [entries]
-        if any(varies(name, group) for group in groups):
-            shown.append(name)
-    if ("", "embedding_dim") in shown:
-        shown = [name for name in shown if name != ("training", "embedding_dim")]
-    return [[_trait_text(name, traits[name]) for name in shown if name in traits] for traits in entries]
-
-
-def _trait_text(name: tuple[str, str], value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if name == ("", "backbone") else f"{name[1]}={text}"
+        columns = ([row[name] for row in members] for name in ("mean", "std", "n"))
+        ranks = rank_range_summary(*columns, higher_is_better=upward)
+        found = zip(ranks.rank.tolist(), ranks.low.tolist(), ranks.high.tolist(), strict=True)
+        for row, places in zip(members, found, strict=True):
+            row["rank"], row["rank_low"], row["rank_high"] = places

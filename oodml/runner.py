@@ -19,10 +19,11 @@ from oodml import registry, schema
 from oodml.backbones import build_backbone
 from oodml.backbones.base import Backbone
 from oodml.checkpoints import Checkpoint
+from oodml.class_values import class_columns
 from oodml.dataset_ref import DatasetRef
 from oodml.datasets.base import Dataset
 from oodml.embeddings import extract, pixel_settings
-from oodml.evaluation import COUNTS, evaluate_embeddings
+from oodml.evaluation import COUNTS, Evaluation, evaluate
 from oodml.images import ImageSettings, PackedImages, cache_folder, pack
 from oodml.inputs import ImageSource, Source, VectorSource
 from oodml.kept_models import save_model
@@ -121,14 +122,14 @@ def execute(
     try:
         with torch.random.fork_rng(devices=_cuda_devices(bench.device)):
             torch.manual_seed(derive_seed(spec.run_id, "library"))
-            scores, costs = _train_and_score(bench, spec, checkpoint, model)
+            scores, costs, by_class = _train_and_score(bench, spec, checkpoint, model)
     except Exception as error:  # recorded: one run that fails must not stop the others
         peak = memory.peak_mb()
         return [{**base, **ending_of(error), "peak_memory_mb": peak}]
     counts = {name: int(scores.pop(name)) for name in COUNTS}
     common = {**base, **costs, **counts, "status": "done", "peak_memory_mb": memory.peak_mb()}
     defined = {metric: value for metric, value in scores.items() if not math.isnan(value)}
-    return [{**common, "metric": metric, "value": value} for metric, value in defined.items()]
+    return [{**common, "metric": name, "value": value, **by_class.get(name, {})} for name, value in defined.items()]
 
 
 def identity_columns(bench: Bench, spec: RunSpec) -> dict[str, Any]:
@@ -163,7 +164,8 @@ def _cuda_devices(device: str) -> list[int]:
 
 def _train_and_score(
     bench: Bench, spec: RunSpec, checkpoint: Checkpoint | None, model: Path | None
-) -> tuple[dict[str, float], dict[str, Any]]:
+) -> tuple[dict[str, float], dict[str, Any], dict[str, dict[str, Any]]]:
+    """Metrics of the test classes, what they cost, and the columns of the metrics that are kept by class."""
     level, options = bench.ladder.levels[spec.level], TrainingOptions(**dict(spec.training))  # type: ignore[arg-type]
     card: MethodInfo = registry.load("method", spec.method)
     held_out = set(level.val) if spec.selection == "val" else set()
@@ -185,9 +187,11 @@ def _train_and_score(
     if model:
         save_model(model, network, spec.run_id)
     trained = time.perf_counter()
-    scores = _score(bench, network, source, bench.data.rows_of(level.test), bench.metrics, int(labels.max()) + 1)
-    dim = int(scores.pop("embedding_dim"))
-    return scores, {"train_s": train_s, "eval_s": time.perf_counter() - trained, "embedding_dim": dim}
+    test = bench.data.rows_of(level.test)
+    found, dim = _evaluate(bench, network, source, test, bench.metrics, int(labels.max()) + 1)
+    costs = {"train_s": train_s, "eval_s": time.perf_counter() - trained, "embedding_dim": dim}
+    number = {name: label for label, name in enumerate(bench.data.class_names)}
+    return found.scores, costs, class_columns(found, [number[name] for name in level.test])
 
 
 def training_set(bench: Bench, classes: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -222,23 +226,24 @@ def build_network(
 
 def training_score(bench: Bench, network: Network, source: Source, rows: NDArray[np.int64]) -> Score:
     """Metrics of some of the training rows, for methods that ask."""
-    return lambda picked, metrics: _score(bench, network, source, rows[picked.numpy()], metrics)
+    return lambda picked, metrics: _evaluate(bench, network, source, rows[picked.numpy()], metrics)[0].scores
 
 
-def _score(
+def _evaluate(
     bench: Bench,
     network: Network,
     source: Source,
     rows: NDArray[np.int64],
     metrics: Sequence[str],
     num_train_classes: int | None = None,
-) -> dict[str, float]:
+) -> tuple[Evaluation, int]:
+    """What the embeddings of some rows score, and how wide they are."""
     embeddings = embed(network, source, rows)
     bad = rows[~np.isfinite(embeddings).all(axis=1)]
     if len(bad):
         name = bench.data.image_ids[bad[0]]
         raise DivergedError(f"the embedding of image {name} is not finite ({len(bad)} such of {len(rows)} scored)")
-    scores = evaluate_embeddings(
+    found = evaluate(
         embeddings,
         bench.data.labels[rows],
         metrics=metrics,
@@ -246,7 +251,7 @@ def _score(
         num_train_classes=num_train_classes,
         device=bench.device,
     )
-    return {**scores, "embedding_dim": embeddings.shape[1]}
+    return found, embeddings.shape[1]
 
 
 def _selection_score(
@@ -258,7 +263,7 @@ def _selection_score(
     rows = bench.data.rows_of(level.val if selection == "val" else level.test)
 
     def score() -> float:
-        values = _score(bench, network, source, rows, SELECTED_BY)
+        values = _evaluate(bench, network, source, rows, SELECTED_BY)[0].scores
         return values["recall_at_1"] + (values["map_at_r"] if selection == "val" else 0.0)
 
     return score

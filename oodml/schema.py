@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from oodml.errors import NewerFileError, ResultsError
 
-VERSIONS = {"run": 2, "leaderboard": 2, "plan": 1, "episodes": 1, "ladder": 1, "scores": 1, "shifts": 1}
+VERSIONS = {"run": 2, "leaderboard": 2, "plan": 1, "episodes": 1, "ladder": 1, "scores": 1, "shifts": 1, "queries": 1}
 """What is written of every kind of file; all versions up to it are read."""
 
 ADDED = {

@@ -135,7 +135,8 @@ def read_table(path: Path, schema: Any, encoded: Sequence[str] = ()) -> Any:
             expected = schemas.encoded(schema, encoded)
             if found.equals(expected):  # no selection by name, which takes as long as reading
                 return file.read(use_threads=False)
-            known = [name for name in schema.names if name in found.names]
+            names = set(found.names)
+            known = None if names <= set(schema.names) else [name for name in schema.names if name in names]
             return _completed(file.read(columns=known, use_threads=False), expected)
     except KeyError:
         if not encoded:
@@ -151,7 +152,7 @@ def _completed(table: Any, expected: Any) -> Any:
     """The table in a schema; columns that came with a later version are null."""
     import pyarrow as pa
 
-    for name in expected.names:
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(table), expected.field(name).type))
-    return table.select(expected.names).cast(expected)
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    data = [columns[f.name] if f.name in columns else pa.nulls(len(table), f.type) for f in expected]
+    cast = [column if column.type == f.type else column.cast(f.type) for column, f in zip(data, expected, strict=True)]
+    return pa.Table.from_arrays(cast, schema=expected)

@@ -143,7 +143,7 @@ def _joined(plan: pd.DataFrame, heads: pd.DataFrame) -> pd.DataFrame:
     runs = plan.drop_duplicates("run_id").join(known, on="run_id")
     runs["label"] = runs["method"]
     if len(runs[["method", "backbone", "config"]].drop_duplicates()) > runs["method"].nunique():
-        from oodml.leaderboard import label_methods
+        from oodml.method_labels import label_methods
 
         runs["label"] = label_methods(runs)
     if runs["selection"].nunique() > 1:

@@ -33,8 +33,8 @@ def curve(
 
 
 def test_the_half_width_of_zero_to_nine_is_that_of_the_protocol() -> None:
-    assert few.half_width(range(10)) == pytest.approx(2.166, abs=5e-4)
-    assert math.isnan(few.half_width([1.0]))
+    assert few.mean_half_width([range(10)]) == pytest.approx(2.166, abs=5e-4)
+    assert math.isnan(few.mean_half_width([[1.0]]))
 
 
 def test_gains_are_paired_by_episode_whatever_the_order_of_the_rows() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from oodml.leaderboard import label_methods
+from oodml.method_labels import label_methods
 
 
 def labels_of(*entries: tuple[str, str, int, dict[str, Any]]) -> list[str]:

@@ -14,7 +14,7 @@ import oodml
 from oodml import registry
 from oodml.dataset_ref import DatasetRef
 from oodml.datasets import load_dataset
-from oodml.evaluation import evaluate_embeddings
+from oodml.evaluation import evaluate
 from oodml.make_splits import ladder_from_dataset
 from oodml.methods.cards import CARDS
 from oodml.prepared_sweep import SweepOptions, cautions, prepare_sweep
@@ -62,9 +62,9 @@ def evaluation_hook(monkeypatch: pytest.MonkeyPatch, call: Callable[[], None]) -
 
     def hooked(*args: Any, **kwargs: Any) -> Any:
         call()
-        return evaluate_embeddings(*args, **kwargs)
+        return evaluate(*args, **kwargs)
 
-    monkeypatch.setattr("oodml.runner.evaluate_embeddings", hooked)
+    monkeypatch.setattr("oodml.runner.evaluate", hooked)
 
 
 def test_a_training_side_smaller_than_a_batch_is_pointed_out(ladder: Ladder, tmp_path: Path) -> None:

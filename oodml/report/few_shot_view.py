@@ -109,7 +109,7 @@ def _main_first(adapter: str) -> tuple[bool, bool, str]:
 def _labels(section: Section) -> dict[tuple[object, ...], str]:
     """Method, backbone, width and configuration to the label of the method."""
     from oodml.entries import row_tuples
-    from oodml.leaderboard import label_methods
+    from oodml.method_labels import label_methods
 
     keys = row_tuples(section.frame, ("method", "backbone", "embedding_dim", "config"))
     return dict(zip(keys, label_methods(section.frame), strict=True))

@@ -19,7 +19,10 @@ SELECTIONS = {"last": "last weights", "val": "weights chosen on held-out trainin
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the leaderboard as it came; None is unknown, and a gap has no mean."""
+    """One number of the leaderboard as it came; None is unknown, and a gap has no mean.
+
+    Beside the interval over seeds (`low`, `high`) stand those over test classes and over seeds and classes.
+    """
 
     mean: float | None
     low: float | None
@@ -32,6 +35,8 @@ class Cell:
     rank_low: int | None
     rank_high: int | None
     interval: str
+    over_classes: tuple[float, float] | None = None
+    over_both: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def views(section: Section) -> list[View]:
         ResultsError: If the rows name a level that the section lacks.
     """
     groups: dict[tuple[Any, ...], list[dict[Hashable, Any]]] = {}
-    from oodml.leaderboard import label_methods
+    from oodml.method_labels import label_methods
 
     rows = section.frame.assign(label=label_methods(section.frame)).to_dict("records")
     for row in rows:
@@ -180,4 +185,11 @@ def _cell(row: Mapping[Hashable, Any]) -> Cell:
         rank_low=whole("rank_low"),
         rank_high=whole("rank_high"),
         interval=_clean(row["interval"]) or "",
+        over_classes=_ends(row, "class"),
+        over_both=_ends(row, "both"),
     )
+
+
+def _ends(row: Mapping[Hashable, Any], kind: str) -> tuple[float, float] | None:
+    low, high = _clean(row.get(f"{kind}_low")), _clean(row.get(f"{kind}_high"))
+    return None if low is None or high is None else (float(low), float(high))
