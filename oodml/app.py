@@ -14,6 +14,7 @@ from oodml.commands import (
     evaluate,
     import_splits,
     inspect,
+    leaderboard,
     make_splits,
     report,
     status,
@@ -71,6 +72,14 @@ app.command("sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
 app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("adapt", epilog=adapt.EXAMPLES)(adapt.adapt)
 app.command("report", epilog=report.EXAMPLES)(report.report)
+boards = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Show, check, join and export leaderboards."
+)
+boards.command("show", epilog=leaderboard.SHOW_EXAMPLES)(leaderboard.show)
+boards.command("validate", epilog=leaderboard.VALIDATE_EXAMPLES)(leaderboard.validate)
+boards.command("merge", epilog=leaderboard.MERGE_EXAMPLES)(leaderboard.merge)
+boards.command("export", epilog=leaderboard.EXPORT_EXAMPLES)(leaderboard.export)
+app.add_typer(boards, name="leaderboard")
 app.command("compact", epilog=compact.EXAMPLES)(compact.compact)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)

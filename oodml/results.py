@@ -10,10 +10,12 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from oodml import schema, store
 from oodml.errors import ResultsError
 from oodml.parts import PART, PARTS, RUNS, each_file_once, packed_name, parquet_files, part_files, run_files
+from oodml.records import PROTOCOL
 
 PLAN_FILE = "plan.parquet"
 LEADERBOARD_FILE = "leaderboard.parquet"
@@ -23,6 +25,7 @@ LEADERBOARD_KEY = (
     *("level", "method", "embedding_dim", "config"),
 )
 """Names a row of a leaderboard, in the order of sorting."""
+PROTOCOL_KEY = b"oodml_protocol"  # in the metadata of a leaderboard: its rows do not say by which protocol they scored
 
 
 class ResultsWarning(UserWarning):
@@ -79,13 +82,37 @@ def read_leaderboard(path: str | Path) -> pd.DataFrame:
     Args:
         path: The file, or the folder that holds `leaderboard.parquet`.
 
+    Returns:
+        One row per cell; columns that came after the file's version are null. `attrs["protocol"]` is the number of
+        the protocol that its runs were scored by (`oodml.records.PROTOCOL`), None where the file does not say.
+
     Raises:
         ResultsError: If there is none or it cannot be read.
     """
+    path = leaderboard_file(path)
+    frame = to_frame(store.read_table(path, schema.LEADERBOARD))
+    frame.attrs["protocol"] = protocol_in(pq.read_schema(path).metadata or {})
+    return frame
+
+
+def leaderboard_file(path: str | Path) -> Path:
+    """The leaderboard that a path stands for: a file itself, or the one in a folder.
+
+    Raises:
+        ResultsError: If a folder has none.
+    """
     path = Path(path)
-    if path.is_dir() and not (path / LEADERBOARD_FILE).exists():
+    if not path.is_dir():
+        return path
+    if not (path / LEADERBOARD_FILE).exists():
         raise ResultsError(f"there is no {LEADERBOARD_FILE} in {path}; `oodml report` writes one into its --out folder")
-    return to_frame(store.read_table(path / LEADERBOARD_FILE if path.is_dir() else path, schema.LEADERBOARD))
+    return path / LEADERBOARD_FILE
+
+
+def protocol_in(metadata: Mapping[bytes, bytes]) -> int | None:
+    """The protocol that the metadata of a leaderboard names, None if they name none."""
+    text = metadata.get(PROTOCOL_KEY, b"").decode(errors="replace")
+    return int(text) if text.isdecimal() else None
 
 
 def write_run(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -108,7 +135,8 @@ def write_leaderboard(path: Path, frame: pd.DataFrame) -> None:
 
     Args:
         path: The file, or a folder for `leaderboard.parquet`.
-        frame: Rows with the columns of `oodml.schema.LEADERBOARD`, of one or several benchmarks.
+        frame: Rows with the columns of `oodml.schema.LEADERBOARD`, of one or several benchmarks. The file takes the
+            protocol of `attrs`, so that rows that were read keep theirs; without one it is the current protocol.
 
     Raises:
         ResultsError: If a column is missing or two rows are of the same cell.
@@ -123,7 +151,11 @@ def write_leaderboard(path: Path, frame: pd.DataFrame) -> None:
         cell = ", ".join(f"{name} {row[name]}" for name in ("benchmark", "method", "level", "metric"))
         raise ResultsError(f"two leaderboard rows are of the same cell ({cell}); build it from all runs at once")
     columns = {name: rows[name] for name in schema.LEADERBOARD.names}
+    columns["schema_version"] = [schema.VERSIONS["leaderboard"]] * len(rows)
     table = schema.table(schema.LEADERBOARD, columns).combine_chunks()
+    protocol = frame.attrs.get("protocol", PROTOCOL)
+    if protocol is not None:
+        table = table.replace_schema_metadata({**table.schema.metadata, PROTOCOL_KEY: str(protocol)})
     store.write_table(path / LEADERBOARD_FILE if path.is_dir() else path, table)
 
 
