@@ -239,7 +239,28 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed ru
 Force = Annotated[bool, typer.Option("--force", help="Replace a different ladder in the folder.")]
 ForceFile = Annotated[bool, typer.Option("--force", help="Replace a different file.")]
 Metrics = Annotated[str, typer.Option(metavar="A,B", help="Metrics to show.")]
+Figures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Figures to draw: curves, ags, mean, reference, critical, heat, pareto, ladder (all).",
+        autocompletion=lambda: _figures(),
+    ),
+]
+Controls = Annotated[
+    list[Path],
+    typer.Option("--control", metavar="SWEEP", help="A sweep over random divisions, for the band of chance."),
+]
+ComparePublished = Annotated[
+    bool, typer.Option("--compare-published", help="Show the published study beside sweeps on its ladders.")
+]
 ShownMethods = Annotated[str | None, typer.Option(metavar="A,B", help="Methods to show: names, groups.")]
+
+
+def _figures() -> list[str]:
+    from oodml.report.figure_names import FIGURES
+
+    return list(FIGURES)
 
 
 def channels(text: str | None, flag: str) -> tuple[float, ...] | None:

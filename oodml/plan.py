@@ -164,6 +164,14 @@ def label(spec: RunSpec) -> str:
     return f"{spec.method}, level {spec.level}, seed {spec.seed}"
 
 
+def spec_from_json(text: str) -> RunSpec:
+    """The run that a plan's column `spec` holds."""
+    values = json.loads(text)
+    for name in ("config", "backbone_config", "training"):
+        values[name] = tuple((key, value) for key, value in values[name])
+    return RunSpec(**values)
+
+
 def load_specs(path: Path) -> list[RunSpec]:
     """The runs of a plan file.
 
@@ -175,10 +183,7 @@ def load_specs(path: Path) -> list[RunSpec]:
     table = store.read_table(path, schema.PLAN)
     specs = []
     for run_id, text in zip(table.column("run_id").to_pylist(), table.column("spec").to_pylist(), strict=True):
-        values = json.loads(text)
-        for name in ("config", "backbone_config", "training"):
-            values[name] = tuple((key, value) for key, value in values[name])
-        specs.append(RunSpec(**values))
+        specs.append(spec_from_json(text))
         if specs[-1].run_id != run_id:
             raise ResultsError(
                 f"{path} names run {run_id} which is {specs[-1].run_id} to this oodml: another version made the sweep; "

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from oodml.controls import check_control, summarise_control
 from oodml.entries import failed_adaptations
 from oodml.errors import ResultsError, UnknownNameError
 from oodml.few_shot_statistics import summarise_few_shot
 from oodml.leaderboard import build_leaderboard, levels_frame
+from oodml.method_facts import method_facts
 from oodml.method_groups import expand_groups
 from oodml.plan import describe_training
-from oodml.records import Ladder
+from oodml.records import PROTOCOL, Ladder
 from oodml.report import Facts, Failure, Section, write_report
 from oodml.results import ResultsWarning, read_plan, read_runs, write_leaderboard
 from oodml.schema import FEW_SHOT
@@ -34,6 +36,9 @@ def make_report(
     *,
     metrics: Sequence[str] = ("recall_at_1", "map_at_r"),
     methods: Sequence[str] | None = None,
+    figures: Sequence[str] | None = None,
+    published: bool = False,
+    controls: Sequence[Path] = (),
 ) -> tuple[Path, list[Section]]:
     """Writes the report of one or several sweeps, finished or not, and the leaderboard beside it.
 
@@ -42,20 +47,37 @@ def make_report(
         out: Folder of the report.
         metrics: Metrics to show, the main one first.
         methods: Names and groups of the methods to show, None for all; ranks and leaderboard are those of all.
+        figures: Names of the figures to draw (`oodml.report.figure_names.FIGURES`), None for all.
+        published: Whether to show the published study beside sweeps on its ladders.
+        controls: Sweeps over random divisions of the same data, for the bands that chance alone fills.
 
     Returns:
         Path of the page, and the sections that it shows.
 
     Raises:
-        ResultsError: If a folder holds no sweep.
+        ResultsError: If a folder holds no sweep, or a control is none.
         UnknownNameError: If no sweep has one of the metrics.
         StorageError: If the folder cannot be written.
     """
     sections = load_sections(sweeps)
     shown = sections if methods is None else [_only(section, expand_groups(methods)) for section in sections]
-    page = write_report(shown, out, metrics=metrics)
+    shown = _with_controls(shown, sweeps, controls)
+    page = write_report(shown, out, metrics=metrics, figures=figures, published=published)
     write_leaderboard(out / "leaderboard.parquet", pd.concat([section.frame for section in sections]))
     return page, shown
+
+
+def _with_controls(sections: list[Section], sweeps: Sequence[Path], controls: Sequence[Path]) -> list[Section]:
+    """The sections, each with the control sweep of its data."""
+    if not controls:
+        return sections
+    ladders = {ladder.name: ladder for ladder in map(_ladder_of, sweeps)}
+    found = {}
+    for folder in controls:
+        ladder = _ladder_of(folder)
+        check_control(ladder, list(ladders.values()))
+        found[ladder.dataset_hash] = summarise_control(load_sections([folder])[0].frame)
+    return [replace(section, control=found.get(ladders[section.benchmark].dataset_hash)) for section in sections]
 
 
 def _only(section: Section, methods: Sequence[str]) -> Section:
@@ -103,7 +125,8 @@ def _section(ladder: Ladder, sweeps: Sequence[Path]) -> Section:
     plan = pd.concat([read_plan(sweep) for sweep in sweeps], ignore_index=True).drop_duplicates("run_id")
     board = build_leaderboard(runs, plan, levels_frame(ladder.levels, ladder.name))
     few_shot = summarise_few_shot(runs, plan, [(level.index, level.shift_scaled) for level in ladder.levels])
-    return Section(ladder.name, board, ladder.levels, _facts(ladder, runs, plan, unreadable), few_shot)
+    facts, methods = _facts(ladder, runs, plan, unreadable), method_facts(ladder, runs, plan, board)
+    return Section(ladder.name, board, ladder.levels, facts, few_shot, tuple(methods))
 
 
 def _facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, unreadable: Sequence[str]) -> Facts:
@@ -127,12 +150,21 @@ def _facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, unreadable: S
         adaptations=tuple(_failure(row, adapted=True) for row in failed_adaptations(runs).to_dict("records")),
         unreadable=tuple(unreadable),
         versions=", ".join(
-            f"{name} {' and '.join(sorted(set(first[column])))}"
+            f"{name} {' and '.join(sorted(set(first[column].dropna())))}"
             for name, column in (("oodml", "oodml_version"), ("torch", "torch_version"))
             if len(first)
         ),
-        device=" and ".join(sorted(set(first["device"]))),
+        device=" and ".join(sorted(set(first["device"].dropna()))),
+        ladder_hash=ladder.ladder_hash,
+        protocol=str(PROTOCOL),
+        made=_period(first["started_at"]),
     )
+
+
+def _period(started: pd.Series[str]) -> str:
+    """The first and the last day."""
+    days = started.dropna().str[:10]
+    return " to ".join(sorted({days.min(), days.max()})) if len(days) else ""
 
 
 def _failure(row: dict[Hashable, object], adapted: bool = False) -> Failure:

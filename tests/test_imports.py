@@ -29,6 +29,7 @@ ENGINE = {
     "approximate",
     "augmentation",
     "checkpoints",
+    "class_values",
     "clusters",
     "dataset_ref",
     "embedder",
@@ -53,15 +54,32 @@ ENGINE = {
     "training_watch",
 }
 TABLES = {
+    "class_intervals",
+    "codes",
+    "comparisons",
+    "controls",
     "entries",
     "few_shot_statistics",
+    "findings",
+    "method_facts",
     "leaderboard",
+    "leaderboard_files",
+    "leaderboard_rows",
     "method_groups",
+    "method_labels",
+    "multiplicity",
     "parts",
     "plan",
+    "published",
+    "rank_correlation",
+    "ranks",
+    "repeat",
     "report",
     "reporting",
+    "resampling",
     "results",
+    "robustness",
+    "run_scores",
     "statistics",
     "sweep_config",
 }
@@ -104,7 +122,26 @@ MAY_IMPORT = {
     **dict.fromkeys(TABLES, CORE | TABLES | {"splits", "presets", "methods", "metrics", "prepared_sweep", "few_shot"}),
     **dict.fromkeys(RUNNER, CORE | LEAVES | ENGINE | ADAPTERS | RUNNER | {"splits"}),
 }
-NUMERIC_ONLY = {"splits", "metrics", "leaderboard", "statistics", "parts", "plan", "report", "reporting", "results"}
+NUMERIC_ONLY = {
+    "comparisons",
+    "leaderboard",
+    "leaderboard_files",
+    "metrics",
+    "multiplicity",
+    "parts",
+    "plan",
+    "published",
+    "rank_correlation",
+    "ranks",
+    "report",
+    "reporting",
+    "resampling",
+    "results",
+    "robustness",
+    "run_scores",
+    "splits",
+    "statistics",
+}
 
 
 def part_of(path: Path) -> str:

@@ -21,7 +21,7 @@ def _sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lost = next(lost_row(r, 5, "linear", "no memory") for r in rows if (r["level"], r["method"]) == (1, "margin"))
     for name, part in (("0", [lost]), ("1", kept)):  # the failure comes first: it must not stand for the run
         write_run(tmp_path / "runs" / f"{name}.parquet", part)
-    plan = [{**r, "spec": "{}"} for r in rows if r["setting"] == "zero_shot"]
+    plan = [{**r, "spec": None} for r in rows if r["setting"] == "zero_shot"]
     columns = {name: [row.get(name) for row in plan] for name in schema.PLAN.names}
     columns["config"] = ["{}"] * len(plan)
     store.write_table(tmp_path / "plan.parquet", schema.table(schema.PLAN, columns))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 
 
@@ -15,12 +16,16 @@ class Entry:
         detail: Addition in smaller type, e.g. an interval.
         kind: "gap" for a missing number, "prose" for running text, "code" for an error; "" for a number.
         strong: Whether it belongs to the best group.
+        value: What the text says as a number, to sort by; None for a gap and for what is no number.
+        link: Id of the part of the page that says where the number comes from; "" for none.
     """
 
     text: str
     detail: str = ""
     kind: str = ""
     strong: bool = False
+    value: float | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Table:
         rows: Heading and cells of every row; one without cells is the heading of the rows under it.
         note: How to read its signs; "" for none.
         stacked: Whether the details of a cell stand under its text, which makes a table narrower.
+        sortable: Whether readers may want its rows in another order.
+        tags: Heading of a row to words that it is filtered by, such as the group of a method.
+        links: Heading of a row to the id of the part of the page that describes it.
     """
 
     title: str
@@ -56,6 +64,9 @@ class Table:
     rows: tuple[tuple[str, tuple[Entry, ...]], ...]
     note: str = ""
     stacked: bool = False
+    sortable: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def groups(self) -> list[tuple[str, int]]:

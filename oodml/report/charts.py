@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from oodml.records import Level
 from oodml.report import text
@@ -17,6 +18,7 @@ class Point:
     y: float
     low: float | None = None
     high: float | None = None
+    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Chart:
         baseline_label: Its name; "" if there is none.
         blank: Positions of levels that are left empty on purpose, shaded.
         note: Printed under the axis; "" for none.
+        band: Ends of a grey band behind the lines; None for none.
+        fits: Per method intercept and slope of its least-squares line.
     """
 
     ylabel: str
@@ -40,6 +44,8 @@ class Chart:
     baseline_label: str
     blank: tuple[int, ...] = ()
     note: str = ""
+    band: tuple[float, float] | None = None
+    fits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -47,13 +53,13 @@ class Chart:
         return not any(point for line in self.lines.values() for point in line)
 
 
-def degradation(view: View, metric: str) -> Chart:
-    """The metric itself, beside the untrained reference."""
+def degradation(view: View, metric: str, band: tuple[float, float] | None = None) -> Chart:
+    """The metric itself, beside the untrained reference; `band` is the range of the control divisions."""
     lines: dict[str, tuple[Point | None, ...]] = {}
     for method in view.methods:
         cells = [view.cells.get((method, level.index, metric)) for level in view.levels]
         lines[method] = tuple(
-            Point(cell.mean, cell.low, cell.high) if cell and cell.mean is not None else None for cell in cells
+            Point(cell.mean, cell.low, cell.high, cell.n) if cell and cell.mean is not None else None for cell in cells
         )
     reference = tuple(level.reference.get(metric) for level in view.levels)
     known = any(value is not None for value in reference)
@@ -63,6 +69,7 @@ def degradation(view: View, metric: str) -> Chart:
         lines=lines,
         baseline=reference,
         baseline_label="untrained reference" if known else "",
+        band=band,
     )
 
 
@@ -74,14 +81,16 @@ def against_mean(view: View, metric: str) -> Chart:
     lines: dict[str, list[Point | None]] = {method: [] for method in view.methods}
     blank = []
     for position, level in enumerate(view.levels):
-        found = [view.mean(method, level, metric) for method in view.methods]
-        values = [value for value in found if value is not None]
-        complete = len(values) == len(found)
-        if not complete:
+        cells = [view.cells.get((method, level.index, metric)) for method in view.methods]
+        known = [(cell.mean, cell.n) for cell in cells if cell and cell.mean is not None]
+        if len(known) < len(cells):
             blank.append(position)
-        centre = sum(values) / len(values) if complete else 0.0
-        for method, value in zip(view.methods, found, strict=True):
-            lines[method].append(Point(value - centre) if complete and value is not None else None)
+            for line in lines.values():
+                line.append(None)
+            continue
+        centre = sum(value for value, _ in known) / len(known)
+        for line, (value, n) in zip(lines.values(), known, strict=True):
+            line.append(Point(value - centre, n=n))
     return Chart(
         ylabel=f"{text.metric_name(metric)} {text.MINUS} mean of all methods",
         levels=view.levels,
@@ -90,7 +99,19 @@ def against_mean(view: View, metric: str) -> Chart:
         baseline_label="mean of all methods",
         blank=tuple(blank),
         note="shaded: not every method has a value" if blank else "",
+        fits={method: fit for method, line in lines.items() if (fit := _fit(view.levels, line))},
     )
+
+
+def _fit(levels: Sequence[Level], line: Sequence[Point | None]) -> tuple[float, float] | None:
+    """Intercept and slope over shift; None for fewer than three points, which a line says nothing about."""
+    from oodml.statistics import fit_line
+
+    known = [(level.shift, point.y) for level, point in zip(levels, line, strict=True) if point]
+    if len(known) < 3:
+        return None
+    intercept, slope = fit_line(*zip(*known, strict=True))
+    return None if math.isnan(slope) else (intercept, slope)
 
 
 def against_reference(view: View, metric: str) -> Chart:
@@ -104,8 +125,8 @@ def against_reference(view: View, metric: str) -> Chart:
                 line.append(None)
                 continue
             offset = cell.delta_reference - cell.mean
-            ends = [None if end is None else end + offset for end in (cell.low, cell.high)]
-            line.append(Point(cell.delta_reference, *ends))
+            low, high = (None if end is None else end + offset for end in (cell.low, cell.high))
+            line.append(Point(cell.delta_reference, low, high, cell.n))
         lines[method] = tuple(line)
     return Chart(
         ylabel=f"{text.metric_name(metric)} {text.MINUS} reference",

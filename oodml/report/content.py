@@ -3,85 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from oodml.report import tables, text
 from oodml.report.cells import Table
 from oodml.report.export import Picture
 from oodml.report.few_shot import FewShotBlock, compose_few_shot
-from oodml.report.notes import headline
-from oodml.report.pictures import draw
+from oodml.report.further_pictures import draw_overall
+from oodml.report.highlight import coloured
+from oodml.report.method_cards import Card, locate, make_cards
 from oodml.report.sections import Facts, Section
 from oodml.report.view import View, views
+from oodml.report.view_block import Choice, ViewBlock, view_block
 
-
-@dataclass(frozen=True)
-class ViewBlock:
-    """One setting and selection.
-
-    Attributes:
-        title: The setting and selection in words.
-        headline: What the numbers say at a glance.
-        summary: Methods x levels of the main metric; None if no metric of the report has rows.
-        pictures: Name of a metric and its figures, the main metric first.
-        levels: A table per level.
-    """
-
-    title: str
-    headline: tuple[str, ...]
-    summary: Table | None
-    pictures: tuple[tuple[str, tuple[Picture, ...]], ...]
-    levels: tuple[Table, ...]
+if TYPE_CHECKING:
+    from oodml.report.published import PublishedBlock
 
 
 @dataclass(frozen=True)
 class SectionBlock:
-    """One benchmark; `failures` is None if nothing failed, `ladder` if no level is known, `few_shot` without any."""
+    """One benchmark.
+
+    Attributes:
+        anchor: Id on the page.
+        title: Heading.
+        facts: Where the numbers come from.
+        blocks: Its settings and selections.
+        few_shot: None without any.
+        published: The study's numbers beside ours; None if they were not asked for.
+        ladder: What the levels are; None if none is known.
+        failures: None if nothing failed.
+        cards: A card per method.
+    """
 
     anchor: str
     title: str
     facts: Facts
     blocks: tuple[ViewBlock, ...]
     few_shot: FewShotBlock | None
+    published: PublishedBlock | None
     ladder: Table | None
     failures: Table | None
+    cards: tuple[Card, ...]
 
 
-def compose(sections: Sequence[Section], out: Path, metrics: Sequence[str]) -> tuple[SectionBlock, ...]:
+@dataclass(frozen=True)
+class Content:
+    """A report: its sections, and what holds over all of them."""
+
+    sections: tuple[SectionBlock, ...]
+    overall: tuple[Picture, ...] = ()
+
+
+def compose(sections: Sequence[Section], choice: Choice) -> Content:
     """Arranges the sections and writes their figures into a folder.
 
     Args:
         sections: The benchmarks, in the order of the report.
-        out: Folder of the figures.
-        metrics: Metrics shown, the main one first.
+        choice: What to show; its `methods` are found here.
     """
     seen = [views(section) for section in sections]
-    methods = sorted({method for found in seen for view in found for method in view.methods})
+    choice = replace(choice, methods=coloured([view for found in seen for view in found], choice.metrics))
     blocks, taken = [], set[str]()
     for section, found in zip(sections, seen, strict=True):
         anchor = text.slug(section.benchmark)
         while anchor in taken:
             anchor += "-2"
         taken.add(anchor)
-        shown = tuple(_view_block(view, out, anchor, metrics, methods) for view in found if not view.few_shot)
-        few_shot = compose_few_shot(section, found, out, anchor, metrics, methods)
-        used = {level.index for view in found for level in view.levels}
-        ladder = tables.ladder_table([level for level in section.levels if level.index in used or not used])
-        failures = tables.failures(section.facts.failures) if section.facts.failures else None
-        title = section.facts.title or section.benchmark
-        known = ladder if ladder.rows else None
-        blocks.append(SectionBlock(anchor, title, section.facts, shown, few_shot, known, failures))
-    return tuple(blocks)
+        blocks.append(_section_block(section, found, anchor, choice))
+    return Content(tuple(blocks), _overall(seen, choice))
 
 
-def _view_block(view: View, out: Path, anchor: str, metrics: Sequence[str], methods: Sequence[str]) -> ViewBlock:
-    shown = [metric for metric in metrics if metric in view.metrics]
-    prefix = f"{anchor}_{view.slug}" if view.slug else anchor
-    return ViewBlock(
-        title=view.title,
-        headline=headline(view, shown[0]) if shown else (),
-        summary=tables.summary(view, shown[0]) if shown else None,
-        pictures=tuple((text.metric_name(m), draw(out, prefix, view, m, methods)) for m in shown),
-        levels=tuple(tables.level_table(view, level, shown) for level in view.levels) if shown else (),
+def _section_block(section: Section, found: Sequence[View], anchor: str, choice: Choice) -> SectionBlock:
+    cards, facts, metrics = locate(anchor, section.methods), section.facts, choice.metrics
+    used = {level.index for view in found for level in view.levels}
+    ladder = tables.ladder_table([level for level in section.levels if level.index in used or not used])
+    shown = {method for view in found for method in view.methods}
+    return SectionBlock(
+        anchor=anchor,
+        title=facts.title or section.benchmark,
+        facts=facts,
+        blocks=tuple(view_block(view, anchor, section, cards, choice) for view in found if not view.few_shot),
+        few_shot=compose_few_shot(section, found, choice.out, anchor, metrics, choice.methods),
+        published=_published(section, anchor, choice),
+        ladder=ladder if ladder.rows else None,
+        failures=tables.failures(facts.failures) if facts.failures else None,
+        cards=make_cards(section.methods, section.levels, metrics[0], cards, sorted(shown)),
     )
+
+
+def _published(section: Section, anchor: str, choice: Choice) -> PublishedBlock | None:
+    if not choice.published:
+        return None
+    from oodml.report.published import compose_published
+
+    return compose_published(section, choice.out, anchor, choice.metrics, choice.methods)
+
+
+def _overall(seen: Sequence[Sequence[View]], choice: Choice) -> tuple[Picture, ...]:
+    """Mean ranks over the levels of all benchmarks, zero-shot with the last weights."""
+    main = [view for found in seen for view in found if not view.slug and choice.metrics[0] in view.metrics]
+    if "critical" not in choice.figures:
+        return ()
+    picture = draw_overall(choice.out, "all", main, choice.metrics[0], choice.methods)
+    return (picture,) if picture else ()

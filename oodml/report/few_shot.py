@@ -13,8 +13,8 @@ from oodml.report.cells import Table
 from oodml.report.curves import paint_curves
 from oodml.report.export import Picture, export
 from oodml.report.few_shot_tables import gain_table, needed_table
-from oodml.report.few_shot_view import FewShotView, few_shot_view, mean_gains, panels
-from oodml.report.panels import PER_FIGURE, Panels, paint_panels
+from oodml.report.few_shot_view import FewShotView, Panel, few_shot_view, mean_gains, panels
+from oodml.report.panels import MOST, Panels, paint_panels
 from oodml.report.sections import Section
 from oodml.report.style import Theme, looks
 from oodml.report.view import View
@@ -136,18 +136,24 @@ def _pictures(
     )
     caption += f"; vertical bars: {made}" if made else ""
     caption += ". Below, on the right axis: gain in percent of the value before, with its least-squares line."
-    pictures = []
-    for start in range(0, len(drawn), PER_FIGURE):
-        part = tuple(drawn[start : start + PER_FIGURE])
-        chart = Panels(name, f"{_images(shots)}, {adapters[0]}", view.levels, part, tuple(drawn))
-        apart = "" if chart.together else " The axes of all panels span as much, but start where their method does."
-        alt = f"Small line charts of {name} before and after adaptation against shift, {len(part)} methods."
-        ending = f"_part_{start // PER_FIGURE + 1}" if start else ""
-        paint = partial(_paint, chart, methods)
-        pictures.append(export(out, f"{stem}{ending}", paint, f"{name}, {_images(shots)}", alt, caption + apart))
+    shown_here = _most_telling(drawn, methods)
+    chart = Panels(name, f"{_images(shots)}, {adapters[0]}", view.levels, shown_here)
+    caption += "" if chart.together else " The axes of all panels span as much, but start where their method does."
+    if others := len(drawn) - len(shown_here):
+        caption += f" The table below has {others} other methods."
+    alt = f"Small line charts of {name} before and after adaptation against shift, {len(shown_here)} methods."
+    paint = partial(_paint, chart, methods)
+    pictures = [export(out, stem, paint, f"{name}, {_images(shots)}", alt, caption)]
     if len(adapters) > 1:
         pictures.append(_overview(shown, shots, metric, out, f"{stem}_adapters"))
     return tuple(pictures)
+
+
+def _most_telling(drawn: Sequence[Panel], methods: Sequence[str]) -> tuple[Panel, ...]:
+    """As many as a figure holds: those with a colour in the report first, in the order given."""
+    rank = {method: i for i, method in enumerate(methods)}
+    best = sorted(drawn, key=lambda panel: rank.get(panel.method, len(rank)))[:MOST]
+    return tuple(panel for panel in drawn if panel in best)
 
 
 def _overview(shown: FewShotView, shots: int, metric: str, out: Path, stem: str) -> Picture:

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 
 from oodml.report import text
 from oodml.report.cells import Entry, Table
-from oodml.report.content import SectionBlock, ViewBlock
+from oodml.report.content import Content
 from oodml.report.export import Picture
 from oodml.report.few_shot import FewShotBlock
 from oodml.report.sections import Facts
+from oodml.report.view_block import ViewBlock
 
 
-def render(blocks: Sequence[SectionBlock], reading: Sequence[tuple[str, str]]) -> str:
+def render(content: Content, reading: Sequence[tuple[str, str]]) -> str:
     """The Markdown text of a report.
 
     Args:
-        blocks: The sections.
+        content: What it says.
         reading: Terms and what they mean, for its end.
     """
-    parts = ["# oodml report"]
-    for block in blocks:
+    parts = ["# oodml report", *(_picture(picture) for picture in content.overall)]
+    for block in content.sections:
         parts += [f"## {escape(block.title)}", *_facts(block.facts)]
         if not block.blocks and not block.few_shot:
             parts.append("No run has finished yet.")
@@ -29,6 +30,10 @@ def render(blocks: Sequence[SectionBlock], reading: Sequence[tuple[str, str]]) -
             parts += _view(view)
         if block.few_shot:
             parts += _few_shot(block.few_shot)
+        if block.published:
+            parts += [f"### {block.published.title}", *map(escape, block.published.sentences)]
+            parts += [_picture(picture) for picture in block.published.pictures]
+            parts += [table(shown) for shown in block.published.tables]
         if block.ladder:
             parts += [f"### {block.ladder.title}", table(block.ladder)]
         if block.failures:
@@ -103,8 +108,12 @@ def _view(view: ViewBlock) -> list[str]:
     if view.summary:
         parts += [f"#### {view.summary.title}", table(view.summary)]
     parts += [_picture(picture) for picture in main[2:]]
+    for found in view.findings:
+        parts += [f"#### {escape(found.title)}", table(found)]
     for name, pictures in view.pictures[1:]:
         parts += [f"#### The same figures for {escape(name)}", *(_picture(picture) for picture in pictures)]
     for level in view.levels:
         parts += [f"#### {escape(level.title)}", table(level)]
+    if view.distrust:
+        parts += ["#### What to distrust", "\n".join(f"- {escape(sentence)}" for sentence in view.distrust)]
     return parts

@@ -47,7 +47,8 @@ READING: tuple[tuple[str, str], ...] = (
         "Rank and tie groups",
         "A rank such as 1\u20133 is a range: a significance test between all pairs of methods with the same "
         "backbone, corrected for their number, leaves all of these places open. Methods whose ranges start at 1 "
-        "form the best group.",
+        "form the best group. A method with one seed is tested with the largest spread of the methods with several; "
+        "where fewer than two vary, it keeps every place.",
     ),
     (
         "Gaps",

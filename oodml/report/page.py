@@ -1,21 +1,32 @@
-"""A report as one HTML page that needs nothing beside it: styles and figures are inside, and no scripts."""
+"""A report as one HTML page that needs nothing beside it: styles, figures and a script are inside."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from oodml.report.content import SectionBlock
+from oodml.report import text
+from oodml.report.content import Content
+from oodml.report.export import Picture, PicturePoint
+from oodml.report.inline import figure_colours, inline_svg
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
-def render(blocks: Sequence[SectionBlock], reading: Sequence[tuple[str, str]]) -> str:
+def render(content: Content, reading: Sequence[tuple[str, str]]) -> str:
     """The HTML text of a report; everything that comes from users is escaped.
 
     Args:
-        blocks: The sections.
+        content: What it says.
         reading: Terms and what they mean, for the end of the page.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("oodml", "report"),
@@ -24,11 +35,37 @@ def render(blocks: Sequence[SectionBlock], reading: Sequence[tuple[str, str]]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = data_uri
-    title = blocks[0].title if len(blocks) == 1 else "oodml report"
-    return environment.get_template("page.html.j2").render(blocks=blocks, reading=reading, title=title)
+    environment.filters |= {"inline": _inline, "plot_data": plot_data, "digest": _digest}
+    script = Markup(files("oodml.report").joinpath("page.js").read_text(encoding="utf-8"))
+    shared: dict[str, object] = {"script": script, "figure_colours": figure_colours()}
+    title = content.sections[0].title if len(content.sections) == 1 else "oodml report"
+    shared |= {"blocks": content.sections, "overall": content.overall, "reading": reading, "title": title}
+    return environment.get_template("page.html.j2").render(**shared)
 
 
-def data_uri(svg: bytes) -> str:
-    """An SVG as an address that holds the picture itself."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+def plot_data(picture: Picture) -> Markup:
+    """What the script needs of a picture, as JSON that cannot end the element around it."""
+    from markupsafe import Markup
+
+    data = {
+        "methods": {point.series: point.method for point in picture.points},
+        "points": [[p.series, round(p.x, 1), round(p.y, 1), _point_text(p)] for p in picture.points],
+    }
+    return Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def _point_text(point: PicturePoint) -> str:
+    value = f"{text.number(point.value)} {text.spread(point.value, point.low, point.high)}".rstrip()
+    seeds = f", n={point.n}" if point.n is not None else ""
+    return f"{value}{seeds}; level {point.level}, shift {text.shift(point.shift)}"
+
+
+def _inline(picture: Picture) -> Markup:
+    from markupsafe import Markup
+
+    return Markup(inline_svg(picture, text.slug(picture.stem)))
+
+
+def _digest(script: str) -> str:
+    """Names a script for the page's own rule about which scripts may run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode("ascii")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PER_FIGURE = 12
+MOST = 12  # panels of a figure
 LEFT, RIGHT, TOP, BOTTOM, BESIDE, ABOVE = 0.46, 0.46, 0.62, 0.5, 0.13, 0.27  # inches; ABOVE holds a panel's name
 FAR = 3.0  # methods this many times further apart than one of them moves have an origin each
 LABELS = 0.38  # inches beside a panel that has numbers of its own
@@ -33,31 +33,29 @@ class Panels:
         ylabel: The metric.
         how: Shots and adapter in words.
         levels: Levels along the x axis, by rising shift.
-        panels: The methods drawn.
-        scale: All methods that share the axes; those drawn, and those of further figures.
+        panels: The methods, which share the axes.
     """
 
     ylabel: str
     how: str
     levels: tuple[Level, ...]
     panels: tuple[Panel, ...]
-    scale: tuple[Panel, ...]
 
     @property
     def together(self) -> bool:
         """Whether one range fits all methods; a method far from the others would flatten every curve."""
-        low, high = _value_range(self.scale)
+        low, high = _value_range(self.panels)
         return high - low <= FAR * self.span
 
     @property
     def span(self) -> float:
         """Largest range of the values of one method."""
-        return max(high - low for low, high in (_value_range([panel]) for panel in self.scale))
+        return max(high - low for low, high in (_value_range([panel]) for panel in self.panels))
 
     def values(self, panel: Panel) -> tuple[float, float]:
         """Range of the values in a panel: that of all methods, or one as wide as in every other panel."""
         if self.together:
-            return _value_range(self.scale)
+            return _value_range(self.panels)
         low, high = _value_range([panel])
         return (low + high - self.span) / 2, (low + high + self.span) / 2
 
@@ -84,7 +82,7 @@ def paint_panels(chart: Panels, looks: Mapping[str, Look], theme: Theme) -> Figu
         row, column = divmod(i, columns)
         left, top = LEFT + column * (broad + beside), TOP + (row + 1) * ABOVE + row * high
         place = (left / WIDTH, 1 - (top + high) / tall, broad / WIDTH, high / tall)
-        axes, below = _frame(figure, place, chart.levels, chart.values(panel), _gain_range(chart.scale), theme)
+        axes, below = _frame(figure, place, chart.levels, chart.values(panel), _gain_range(chart.panels), theme)
         _name(axes, panel.method, broad + beside, theme)
         _draw(axes, below, chart.levels, panel, looks[panel.method], theme)
         axes.tick_params(labelleft=column == 0 or not chart.together, labelbottom=i + columns >= count)

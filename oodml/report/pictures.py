@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oodml.report import charts, text
+from oodml.report import charts
 from oodml.report.bars import paint_bars
 from oodml.report.charts import Chart
-from oodml.report.curves import paint_curves
-from oodml.report.export import Picture, export
-from oodml.report.style import Theme, looks
+from oodml.report.curves import locate, paint_curves
+from oodml.report.drawing import Drawing
+from oodml.report.export import Picture
+from oodml.report.figure_names import chosen_figures
+from oodml.report.further_pictures import critical, heat, ladder_progress, pareto
+from oodml.report.highlight import chosen
+from oodml.report.style import LIGHT, Theme
 from oodml.report.view import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from oodml.records import Ladder
 
-def draw(folder: Path, prefix: str, view: View, metric: str, methods: Sequence[str]) -> tuple[Picture, ...]:
+
+def draw(
+    folder: Path,
+    prefix: str,
+    view: View,
+    metric: str,
+    methods: Sequence[str],
+    *,
+    figures: Sequence[str] | None = None,
+    seconds: Mapping[str, float] | None = None,
+    band: tuple[float, float] | None = None,
+    ladder: Ladder | None = None,
+) -> tuple[Picture, ...]:
     """Writes the figures of one metric.
 
     Args:
@@ -27,65 +44,99 @@ def draw(folder: Path, prefix: str, view: View, metric: str, methods: Sequence[s
         prefix: Start of their names.
         view: What to show.
         metric: The metric.
-        methods: All methods of the report; they decide the colours.
+        methods: Methods with a colour in the report, see `highlight.coloured`; they decide the colours.
+        figures: Names among `FIGURES`; None for all.
+        seconds: Method to its mean training time per run in seconds; without it there is no Pareto front.
+        band: Lowest and highest value over random control divisions; None for no band.
+        ladder: The ladder, for what its generator visited between the levels; None shows the levels alone.
 
     Returns:
-        Degradation curve, AGS, change against the mean and against the reference, as far as there is
-        something to show.
+        The figures in the order of `FIGURES`, as far as there is something to show.
+
+    Raises:
+        UnknownNameError: If there is no figure of a name.
+        StorageError: If a file cannot be written.
     """
-    name, made = text.metric_name(metric), "; ".join(view.intervals())
-    bars = f" Vertical bars: {made}; ends outside the frame are cut." if made else " An interval needs two seeds."
-    stem = f"{prefix}_{metric}"
-    pictures = [_curve(folder, f"{stem}_curve", charts.degradation(view, metric), methods, name, bars)]
-    if any((method, metric) in view.ags for method in view.methods):
-        paint = partial(_bars, view, metric, methods)
-        caption = f"Area under {name} against shift, shift scaled to [0, 1]; n is the number of seeds."
-        caption += f" Lines at the ends: {made}." if made else ""
-        alt = f"Bar chart of the AGS of {name}, {len(view.methods)} methods, the best first."
-        pictures.append(export(folder, f"{stem}_ags", paint, f"AGS of {name}", alt, caption))
-    if len(view.methods) > 1:
-        chart = charts.against_mean(view, metric)
-        pictures.append(_mean(folder, f"{stem}_vs_mean", chart, methods, name))
-    chart = charts.against_reference(view, metric)
-    if not chart.empty:
-        pictures.append(_reference(folder, f"{stem}_vs_reference", chart, methods, name, bars))
-    return tuple(pictures)
+    named = chosen(view, metric)
+    drawing = Drawing(folder, prefix, view, metric, methods, named, seconds or {}, band, ladder)
+    pictures = (PAINTERS[name](drawing) for name in chosen_figures(figures))
+    return tuple(picture for picture in pictures if picture)
 
 
-def _curves(chart: Chart, methods: Sequence[str], theme: Theme) -> Figure:
-    return paint_curves(chart, looks(methods, theme), theme)
+def _lines(drawing: Drawing, kind: str, chart: Chart, what: str, title: str, caption: str) -> Picture:
+    def paint(theme: Theme) -> Figure:
+        return paint_curves(chart, drawing.looks(theme), theme)
+
+    alt = f"Line chart of {what} against shift, {len(chart.lines)} methods at {len(chart.levels)} levels."
+    where = partial(locate, chart=chart, looks=drawing.looks(LIGHT))
+    return drawing.export(kind, paint, title, alt, caption + drawing.grey, where)
 
 
-def _bars(view: View, metric: str, methods: Sequence[str], theme: Theme) -> Figure:
-    return paint_bars(view, metric, looks(methods, theme), theme)
+def _bars_caption(drawing: Drawing) -> str:
+    if drawing.made:
+        return f" Vertical bars: {drawing.made}; ends outside the frame are cut."
+    return " An interval needs two seeds."
 
 
-def _alt(chart: Chart, what: str) -> str:
-    return f"Line chart of {what} against shift, {len(chart.lines)} methods at {len(chart.levels)} levels."
-
-
-def _curve(folder: Path, stem: str, chart: Chart, methods: Sequence[str], name: str, bars: str) -> Picture:
-    caption = f"Mean {name} over seeds; the methods of one level stand side by side.{bars}"
+def _curves(drawing: Drawing) -> Picture:
+    chart = charts.degradation(drawing.view, drawing.metric, drawing.band)
+    caption = f"Mean {drawing.name} over seeds; the methods of one level stand side by side.{_bars_caption(drawing)}"
     caption += " Dashed grey: the ladder's own network without training." if chart.baseline_label else ""
+    caption += " Grey band: lowest to highest mean over the control divisions." if chart.band else ""
     if absent := [method for method, line in chart.lines.items() if not any(line)]:
         caption += f" No value at any level: {', '.join(absent)}."
-    paint = partial(_curves, chart, methods)
-    return export(folder, stem, paint, f"{name} against shift", _alt(chart, name), caption)
+    return _lines(drawing, "curve", chart, drawing.name, f"{drawing.name} against shift", caption)
 
 
-def _mean(folder: Path, stem: str, chart: Chart, methods: Sequence[str], name: str) -> Picture:
+def _ags(drawing: Drawing) -> Picture | None:
+    view, metric, name = drawing.view, drawing.metric, drawing.name
+    if not any((method, metric) in view.ags for method in view.methods):
+        return None
+    caption = f"Area under {name} against shift, shift scaled to [0, 1]; n is the number of seeds."
+    caption += f" Lines at the ends: {drawing.made}." if drawing.made else ""
+    alt = f"Bar chart of the AGS of {name}, {len(view.methods)} methods, the best first."
+
+    def paint(theme: Theme) -> Figure:
+        return paint_bars(view, metric, drawing.looks(theme), theme)
+
+    return drawing.export("ags", paint, f"AGS of {name}", alt, caption + drawing.grey)
+
+
+def _mean(drawing: Drawing) -> Picture | None:
+    if len(drawing.view.methods) < 2:
+        return None
+    chart = charts.against_mean(drawing.view, drawing.metric)
+    if chart.empty:
+        return None
+    name = drawing.name
     caption = f"{name} less its mean over all methods at the level. Without intervals: those of the means do not "
     caption += "describe differences."
+    caption += " Straight lines: least squares." if chart.fits else ""
     if chart.blank:
         numbers = ", ".join(str(chart.levels[position].index) for position in chart.blank)
         caption += f" Left out, because not every method has a value: level {numbers}."
-    title = f"{name} against the mean of all methods"
-    what = f"{name} less the mean of all methods"
-    return export(folder, stem, partial(_curves, chart, methods), title, _alt(chart, what), caption)
+    what, title = f"{name} less the mean of all methods", f"{name} against the mean of all methods"
+    return _lines(drawing, "vs_mean", chart, what, title, caption)
 
 
-def _reference(folder: Path, stem: str, chart: Chart, methods: Sequence[str], name: str, bars: str) -> Picture:
-    caption = f"{name} less that of the ladder's own untrained network on the same test classes.{bars}"
-    title = f"{name} against the untrained reference"
-    what = f"{name} less the untrained reference"
-    return export(folder, stem, partial(_curves, chart, methods), title, _alt(chart, what), caption)
+def _reference(drawing: Drawing) -> Picture | None:
+    chart = charts.against_reference(drawing.view, drawing.metric)
+    if chart.empty:
+        return None
+    name = drawing.name
+    caption = f"{name} less that of the ladder's own untrained network on the same test classes."
+    caption += _bars_caption(drawing)
+    what, title = f"{name} less the untrained reference", f"{name} against the untrained reference"
+    return _lines(drawing, "vs_reference", chart, what, title, caption)
+
+
+PAINTERS: Mapping[str, Callable[[Drawing], Picture | None]] = {
+    "curves": _curves,
+    "ags": _ags,
+    "mean": _mean,
+    "reference": _reference,
+    "critical": critical,
+    "heat": heat,
+    "pareto": pareto,
+    "ladder": ladder_progress,
+}

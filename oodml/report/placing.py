@@ -37,3 +37,19 @@ def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> 
     for rank, index in enumerate(order):
         placed[index] = min(max(starts[rank], low), max(low, ceiling)) + rank * gap
     return placed
+
+
+def climb(wanted: Sequence[float], gap: float) -> list[float]:
+    """Positions at or above the wanted ones, in their order, at least `gap` apart, each as low as that allows.
+
+    Args:
+        wanted: Wanted positions, rising.
+        gap: Least distance between two positions, >= 0.
+
+    Returns:
+        A position per wanted one.
+    """
+    placed: list[float] = []
+    for want in wanted:
+        placed.append(max(want, placed[-1] + gap) if placed else want)
+    return placed

@@ -11,7 +11,9 @@ from oodml.records import Level
 if TYPE_CHECKING:
     import pandas as pd
 
+    from oodml.controls import Control
     from oodml.few_shot_statistics import FewShot
+    from oodml.method_facts import MethodFacts
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Facts:
         unreadable: Files that could not be read, each with the reason.
         versions: Versions that made the runs, e.g. "oodml 0.1.0, torch 2.14".
         device: Kind of device that the runs trained on.
+        ladder_hash: Names the content of the ladder.
+        protocol: Number of the protocol that the runs followed.
+        made: When they ran, e.g. "2026-11-27 to 2026-11-28".
     """
 
     title: str = ""
@@ -64,6 +69,9 @@ class Facts:
     unreadable: tuple[str, ...] = ()
     versions: str = ""
     device: str = ""
+    ladder_hash: str = ""
+    protocol: str = ""
+    made: str = ""
 
     @property
     def items(self) -> tuple[tuple[str, str], ...]:
@@ -74,6 +82,9 @@ class Facts:
             ("Training", self.training),
             ("Device", self.device),
             ("Versions", self.versions),
+            ("Ladder", self.ladder_hash),
+            ("Protocol", self.protocol),
+            ("Run", self.made),
         )
         return tuple((label, text) for label, text in named if text)
 
@@ -99,6 +110,8 @@ class Section:
         levels: Levels of the ladder; those without rows in the frame are not shown.
         facts: Where the numbers come from.
         few_shot: What the frame does not say of its few-shot rows; None without any.
+        methods: What stands behind the rows of every method; empty if unknown.
+        control: A sweep over random divisions of the same classes; None without one.
     """
 
     benchmark: str
@@ -106,3 +119,5 @@ class Section:
     levels: Sequence[Level]
     facts: Facts = field(default_factory=Facts)
     few_shot: FewShot | None = None
+    methods: tuple[MethodFacts, ...] = ()
+    control: Control | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ class Theme:
         muted: Axis labels, notes.
         line: Grid and spines.
         reference: The untrained reference.
+        other: Methods that are not among the best, where there are many.
         page: Colour of the page behind, drawn around markers.
         colours: One per method; told apart by people with a colour-vision deficiency.
     """
@@ -36,6 +37,7 @@ class Theme:
     muted: str
     line: str
     reference: str
+    other: str
     page: str
     colours: tuple[str, ...]
 
@@ -47,6 +49,7 @@ LIGHT = Theme(
     muted="#5a6470",
     line="#dfe3e8",
     reference="#7a838d",
+    other="#98a1ab",
     page="#ffffff",
     colours=("#0072bc", "#c03800", "#03966a", "#b5458e", "#c98a00", "#47a4e0", "#322288", "#678834"),
 )
@@ -57,6 +60,7 @@ DARK = Theme(
     muted="#a3adb8",
     line="#343b45",
     reference="#98a2ad",
+    other="#68727e",
     page="#171b21",
     colours=("#63acef", "#e77135", "#3ad0a5", "#e38ac2", "#f6d485", "#a4d7fe", "#808fff", "#c7d14d"),
 )
@@ -64,18 +68,37 @@ DARK = Theme(
 
 @dataclass(frozen=True)
 class Look:
-    """How one method is drawn in every figure."""
+    """How one method is drawn in every figure; a grey one has neither marker nor name."""
 
     colour: str
     marker: str
     dashes: tuple[float, ...]
     hollow: bool
+    grey: bool = False
 
 
-def looks(methods: Sequence[str], theme: Theme) -> dict[str, Look]:
-    """A look per method, in the order given: colours repeat with another marker and other dashes."""
+class Looks(dict[str, Look]):
+    """Look per method; one that is not among them is grey."""
+
+    def __init__(self, known: Mapping[str, Look], other: Look) -> None:
+        super().__init__(known)
+        self.other = other
+
+    def __missing__(self, method: str) -> Look:
+        return self.other
+
+    def only(self, methods: Collection[str]) -> Looks:
+        """The same looks, for some methods alone; the rest is grey."""
+        return Looks({method: look for method, look in self.items() if method in methods}, self.other)
+
+
+def looks(methods: Sequence[str], theme: Theme) -> Looks:
+    """A look per method, in the order given: colours repeat with another marker and other dashes.
+
+    Methods beyond those given are grey.
+    """
     size = len(theme.colours)
-    return {
+    known = {
         method: Look(
             colour=theme.colours[i % size],
             marker=MARKERS[i % len(MARKERS)],
@@ -84,6 +107,7 @@ def looks(methods: Sequence[str], theme: Theme) -> dict[str, Look]:
         )
         for i, method in enumerate(methods)
     }
+    return Looks(known, Look(theme.other, "", (), hollow=False, grey=True))
 
 
 @contextmanager

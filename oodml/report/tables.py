@@ -9,12 +9,18 @@ from dataclasses import replace
 from oodml.records import Level
 from oodml.report import text
 from oodml.report.cells import GAP, Column, Entry, Table
+from oodml.report.method_cards import NO_CARDS, Cards
 from oodml.report.sections import Failure
 from oodml.report.view import Cell, View
 
+RESAMPLED = (
+    "Over classes: 95 % interval if the test classes were other ones of the same kind (bootstrap over classes, the "
+    "seeds as they are). Over both: if seeds and classes were others."
+)
 
-def value(cell: Cell | None) -> Entry:
-    """Mean with its interval, or what is missing."""
+
+def value(cell: Cell | None, link: str = "") -> Entry:
+    """Mean with its interval, or what is missing; `link` leads to the runs."""
     if cell is None:
         return Entry("not planned", kind="gap")
     if cell.mean is None:
@@ -22,19 +28,19 @@ def value(cell: Cell | None) -> Entry:
     detail = text.spread(cell.mean, cell.low, cell.high)
     if cell.n < cell.planned:
         detail = f"{detail} ({text.seeds_text(cell.n, cell.planned)})".lstrip()
-    return Entry(text.number(cell.mean), detail, strong=cell.rank_low == 1)
+    return Entry(text.number(cell.mean), detail, strong=cell.rank_low == 1, value=cell.mean, link=link)
 
 
-def ags(cell: Cell | None) -> Entry:
+def ags(cell: Cell | None, link: str = "") -> Entry:
     """AGS with its interval, or "incomplete"."""
-    return Entry("incomplete", kind="gap") if cell is None or cell.mean is None else value(cell)
+    return Entry("incomplete", kind="gap") if cell is None or cell.mean is None else value(cell, link)
 
 
 def fall(view: View, method: str, metric: str) -> Entry:
     """Signed change from the easiest to the hardest level."""
     last = view.cells.get((method, view.levels[-1].index, metric)) if view.levels else None
     change = last.delta_first if last and len(view.levels) > 1 else None
-    return GAP if change is None else Entry(text.signed(change))
+    return GAP if change is None else Entry(text.signed(change), value=change)
 
 
 def level_label(level: Level) -> str:
@@ -42,15 +48,18 @@ def level_label(level: Level) -> str:
     return f"{level.index} (default)" if level.name == "default" else str(level.index)
 
 
-def summary(view: View, metric: str) -> Table:
+def summary(view: View, metric: str, cards: Cards = NO_CARDS) -> Table:
     """Methods x levels for one metric, with AGS and the change from the easiest to the hardest level."""
     columns = [Column(f"shift {text.shift(level.shift)}", f"level {level_label(level)}") for level in view.levels]
     ends = f"level {view.levels[-1].index} {text.MINUS} {view.levels[0].index}" if view.levels else ""
     columns += [Column("all levels", "AGS"), Column(ends, "fall")]
     rows = []
     for method in view.by_ags(metric):
-        cells = [value(view.cells.get((method, level.index, metric))) for level in view.levels]
-        cells += [ags(view.ags.get((method, metric))), fall(view, method, metric)]
+        cells = [
+            value(view.cells.get((method, level.index, metric)), cards.runs(method, level.index))
+            for level in view.levels
+        ]
+        cells += [ags(view.ags.get((method, metric)), cards.of.get(method, "")), fall(view, method, metric)]
         rows.append((method, tuple(cells)))
     rows = _only_telling(rows)
     made = "; ".join(view.intervals())
@@ -62,24 +71,32 @@ def summary(view: View, metric: str) -> Table:
     if any(entry.strong for _, cells in rows for entry in cells):
         same = " with the same backbone" if view.several_backbones else ""
         notes.append(f"Bold: a test does not tell it apart from the best of its column{same}.")
-    return Table(f"{text.metric_name(metric)} by level", "method", tuple(columns), tuple(rows), " ".join(notes))
+    title = f"{text.metric_name(metric)} by level"
+    more = {"sortable": True, "tags": cards.groups, "links": cards.of}
+    return Table(title, "method", tuple(columns), tuple(rows), " ".join(notes), **more)  # type: ignore[arg-type]
 
 
-def level_table(view: View, level: Level, metrics: Sequence[str]) -> Table:
+def level_table(view: View, level: Level, metrics: Sequence[str], cards: Cards = NO_CARDS) -> Table:
     """Everything that is known about one level, methods by the first metric."""
     shown = [metric for metric in metrics if metric in view.metrics]
     columns = [Column("seeds")]
+    resampled = any(cell.over_classes for (_, at, name), cell in view.cells.items() if at == level.index)
     for metric in shown:
         group = text.metric_name(metric)
         columns += [Column("mean", group), Column("rank", group)]
+        columns += [Column("over classes", group), Column("over both", group)] if resampled else []
         columns += [Column(f"{text.DELTA} level 0", group), Column(f"{text.DELTA} reference", group)]
     rows = []
     for method in view.by_mean(level, shown[0]) if shown else []:
         cells = [view.cells.get((method, level.index, metric)) for metric in shown]
-        rows.append((method, (_seeds(cells[0]), *(entry for cell in cells for entry in _details(cell)))))
+        link = cards.runs(method, level.index)
+        rows.append(
+            (method, (_seeds(cells[0]), *(entry for cell in cells for entry in _details(cell, link, resampled))))
+        )
     name = "default division" if level.name == "default" else level.origin
     title = f"Level {level.index}, shift {text.shift(level.shift)}" + (f", {name}" if name else "")
-    return Table(title, "method", tuple(columns), tuple(rows))
+    note = RESAMPLED if resampled else ""
+    return Table(title, "method", tuple(columns), tuple(rows), note, sortable=True, links=cards.of)
 
 
 def ladder_table(levels: Sequence[Level]) -> Table:
@@ -128,7 +145,7 @@ def _seeds(cell: Cell | None) -> Entry:
     if cell is None:
         return Entry("not planned", kind="gap")
     failed = f"{cell.failed} failed" if cell.failed else ""
-    return Entry(f"{cell.n}/{cell.planned}", failed, kind="" if cell.n >= cell.planned else "gap")
+    return Entry(f"{cell.n}/{cell.planned}", failed, kind="" if cell.n >= cell.planned else "gap", value=cell.n)
 
 
 def _seed_list(failures: Sequence[Failure], level: int) -> str:
@@ -142,11 +159,17 @@ def _null(level: Level) -> Entry:
     return Entry(text.shift(level.null_mean), f"{text.PLUS_MINUS} {text.shift(level.null_std)}")
 
 
-def _details(cell: Cell | None) -> tuple[Entry, ...]:
+def _details(cell: Cell | None, link: str, resampled: bool) -> tuple[Entry, ...]:
     if cell is None or cell.mean is None:
-        return (value(cell), GAP, GAP, GAP)
-    rank = Entry(text.rank_range(cell.rank_low, cell.rank_high))
-    return (value(cell), rank, Entry(text.signed(cell.delta_first)), Entry(text.signed(cell.delta_reference)))
+        return (value(cell), *([GAP] * (5 if resampled else 3)))
+    rank = Entry(text.rank_range(cell.rank_low, cell.rank_high), value=cell.rank_low)
+    intervals = [_ends(cell.over_classes), _ends(cell.over_both)] if resampled else []
+    changes = (Entry(text.signed(change), value=change) for change in (cell.delta_first, cell.delta_reference))
+    return (value(cell, link), rank, *intervals, *changes)
+
+
+def _ends(found: tuple[float, float] | None) -> Entry:
+    return GAP if found is None else Entry(text.ends(*found), value=found[1] - found[0])
 
 
 def _only_telling(rows: Sequence[tuple[str, tuple[Entry, ...]]]) -> list[tuple[str, tuple[Entry, ...]]]:

@@ -61,6 +61,11 @@ def spread(mean: float, low: float | None, high: float | None, digits: int = 3) 
         return ""
     if abs((high - mean) - (mean - low)) < 0.5 * 10**-digits:
         return f"{PLUS_MINUS} {(high - low) / 2:.{digits}f}"
+    return ends(low, high, digits)
+
+
+def ends(low: float, high: float, digits: int = 3) -> str:
+    """An interval by its ends."""
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
@@ -114,3 +119,8 @@ def one_line(text: str, width: int = 400) -> str:
     """Text on a single line, cut to a width."""
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1].rstrip() + ELLIPSIS
+
+
+def p_value(p: float) -> str:
+    """A p-value with three decimals, or what it is below."""
+    return "< 0.001" if p < 0.001 else number(p)

@@ -9,12 +9,21 @@ from oodml import store
 from oodml.errors import UnknownNameError
 from oodml.report import markdown, notes, page
 from oodml.report.content import compose
+from oodml.report.figure_names import chosen_figures
 from oodml.report.sections import Section
+from oodml.report.view_block import Choice
 
 DEFAULT_METRICS = ("recall_at_1", "map_at_r")
 
 
-def write_report(sections: Sequence[Section], out: Path, *, metrics: Sequence[str] = DEFAULT_METRICS) -> Path:
+def write_report(
+    sections: Sequence[Section],
+    out: Path,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    figures: Sequence[str] | None = None,
+    published: bool = False,
+) -> Path:
     """Writes `index.html`, `report.md` and every figure as PNG, SVG and PDF into a folder.
 
     The same sections give the same bytes. Figures are named `<benchmark>_<metric>_<kind>`, with the setting
@@ -25,12 +34,14 @@ def write_report(sections: Sequence[Section], out: Path, *, metrics: Sequence[st
         sections: One per benchmark, in the order of the report.
         out: The folder; made if it is missing.
         metrics: Metrics shown, the main one first.
+        figures: Names among `figure_names.FIGURES`; None for all.
+        published: Whether to show the published study beside sections of its ladders.
 
     Returns:
         Path of the page.
 
     Raises:
-        UnknownNameError: If no section has one of the metrics.
+        UnknownNameError: If no section has one of the metrics, or there is no such figure.
         ResultsError: If a frame speaks of a level that its section lacks.
         StorageError: If something cannot be written.
     """
@@ -39,9 +50,10 @@ def write_report(sections: Sequence[Section], out: Path, *, metrics: Sequence[st
     for metric in metrics:
         if known and metric not in known:
             raise UnknownNameError("metric", metric, known)
+    choice = Choice(out, metrics, figures=chosen_figures(figures), published=published)
     store.make_folder(out)
-    blocks = compose(sections, out, metrics)
-    reading = notes.reading(metrics, few_shot=any(block.few_shot for block in blocks))
-    store.write_text(out / "report.md", markdown.render(blocks, reading))
-    store.write_text(out / "index.html", page.render(blocks, reading))
+    content = compose(sections, choice)
+    reading = notes.reading(metrics, few_shot=any(block.few_shot for block in content.sections))
+    store.write_text(out / "report.md", markdown.render(content, reading))
+    store.write_text(out / "index.html", page.render(content, reading))
     return out / "index.html"

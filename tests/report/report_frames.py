@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import pandas as pd
 
 from oodml import schema
+from oodml.method_facts import MethodFacts, RunNote
 from oodml.records import Level
 from oodml.report import Facts, Failure, Section
 
@@ -129,6 +130,25 @@ def _row(method: str, metric: str, mean: float | None, n: int, planned: int, ran
     return row
 
 
+def make_methods(levels: Sequence[Level], methods: Sequence[str] = METHODS, seeds: int = 3) -> tuple[MethodFacts, ...]:
+    """What stands behind `make_frame`: seeds lie .01 apart around the mean."""
+    found = []
+    for rank, method in enumerate(methods):
+        runs = tuple(
+            RunNote(f"{method}-{level.index}-{seed}", level.index, seed, "last", "done", _values(rank, level, seed))
+            for level in levels
+            for seed in range(seeds)
+        )
+        group = "study" if rank % 2 else "systems"
+        command = f"oodml sweep splits/glyphs --methods {method}"
+        found.append(MethodFacts(method, group, f"Does {method}.", "", "beta=1.2", command, 10.0 + rank, runs))
+    return tuple(found)
+
+
+def _values(rank: int, level: Level, seed: int) -> dict[str, float]:
+    return {metric: make_mean(rank, level.index, metric) + 0.01 * (seed - 1) for metric in METRICS}
+
+
 def make_section(
     *,
     benchmark: str = "glyphs",
@@ -138,8 +158,9 @@ def make_section(
     failures: Sequence[Failure] = (),
     selections: Sequence[str] = ("last",),
     reference: bool = True,
+    behind: bool = False,
 ) -> Section:
-    """A section around `make_levels` and `make_frame`."""
+    """A section around `make_levels` and `make_frame`, with what stands behind it on request."""
     levels = make_levels(count, reference=reference)
     planned = len(methods) * count * 3
     facts = Facts(
@@ -154,4 +175,4 @@ def make_section(
         device="cpu",
     )
     frame = make_frame(levels, methods, benchmark=benchmark, done=done, selections=selections)
-    return Section(benchmark, frame, levels, facts)
+    return Section(benchmark, frame, levels, facts, methods=make_methods(levels, methods) if behind else ())

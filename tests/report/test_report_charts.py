@@ -17,7 +17,7 @@ def test_the_degradation_curve_shows_means_intervals_and_the_reference() -> None
     (view,) = views(make_section(count=3))
     chart = charts.degradation(view, "recall_at_1")
     mean = make_mean(0, 1, "recall_at_1")
-    assert chart.lines["arcface"][1] == Point(mean, mean - 0.006, mean + 0.006)
+    assert chart.lines["arcface"][1] == Point(mean, mean - 0.006, mean + 0.006, 3)
     assert chart.baseline == pytest.approx([0.64, 0.625, 0.61])
     assert chart.baseline_label == "untrained reference"
 

@@ -14,12 +14,13 @@ from few_shot_case import LADDER, few_shot_rows, few_shot_section, gain
 from matplotlib.figure import Figure
 
 from oodml.report import Failure, markdown, page, write_report
-from oodml.report.content import SectionBlock, compose
+from oodml.report.content import Content, SectionBlock, compose
 from oodml.report.few_shot_tables import gain_table, needed_table
 from oodml.report.few_shot_view import FewShotView, few_shot_view, mean_gains, panels
 from oodml.report.panels import Panels, paint_panels
 from oodml.report.style import DARK, LIGHT, drawing, looks
 from oodml.report.view import views
+from oodml.report.view_block import Choice
 
 METHODS = ("contrastive", "margin", "triplet")
 ADAPTERS = {"full": 0.5, "lda:shrink=0.5": 1.5, "linear": 1.0}
@@ -43,8 +44,8 @@ def _block(tmp_path_factory: pytest.TempPathFactory) -> SectionBlock:
     lost = (Failure("margin, linear, 5 shots", 1, 0, "failed", "no memory"),)
     section = few_shot_section(few_shot_rows(METHODS, adapters=ADAPTERS), adaptations=lost)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("oodml.report.export.render", lambda figure, kind: kind.encode())
-        (made,) = compose([section], tmp_path_factory.mktemp("few"), ["recall_at_1", "map_at_r"])
+        patch.setattr("oodml.report.export.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
+        (made,) = compose([section], Choice(tmp_path_factory.mktemp("few"), ["recall_at_1", "map_at_r"])).sections
     return made
 
 
@@ -87,19 +88,20 @@ def test_the_headline_says_how_much_and_for_whom_it_grows(block: SectionBlock) -
 
 
 def test_page_and_markdown_show_the_section(block: SectionBlock) -> None:
-    for source in (page.render([block], []), markdown.render([block], [])):
+    content = Content((block,))
+    for source in (page.render(content, []), markdown.render(content, [])):
         assert source.count("Few-shot adaptation") == 1
         assert "Adaptations without a number" in source and "no memory" in source
         assert source.count("lda:shrink=0.5") >= 4
         assert "gain_" not in source
-    tables = [part for part in markdown.render([block], []).split("\n\n") if part.startswith("|")]
+    tables = [part for part in markdown.render(content, []).split("\n\n") if part.startswith("|")]
     for part in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in part.splitlines()}) == 1
-    assert 'class="part"' in page.render([block], [])
+    assert 'class="part"' in page.render(content, [])
 
 
 def test_nothing_of_it_appears_without_few_shot_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
     rows = [row for row in few_shot_rows(METHODS) if row.get("adapter") in (None, "none")]
     write_report([few_shot_section(rows)], tmp_path)
     assert not list(tmp_path.glob("*few_shot*"))
@@ -107,10 +109,10 @@ def test_nothing_of_it_appears_without_few_shot_rows(tmp_path: Path, monkeypatch
 
 
 def test_shown_methods_alone_are_in_the_section(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
     whole = few_shot_section(few_shot_rows(METHODS))
     section = replace(whole, frame=whole.frame[whole.frame["method"] == "margin"])
-    (block,) = compose([section], tmp_path, ["map_at_r"])
+    (block,) = compose([section], Choice(tmp_path, ["map_at_r"])).sections
     assert block.few_shot is not None and block.few_shot.needed is not None
     assert [head for head, _ in block.few_shot.needed.rows] == ["margin"]
     assert [head for head, _ in block.few_shot.groups[0].tables[0].rows] == ["margin"]
@@ -190,7 +192,7 @@ def test_the_mean_over_methods_has_a_gap_where_one_lacks() -> None:
 
 def paint(shown: FewShotView, count: int | None = None) -> Figure:
     drawn = tuple(panels(shown, 5, "linear", "recall_at_1"))[:count]
-    chart = Panels("Recall@1", "5 labelled images per class, linear", LADDER, drawn, drawn)
+    chart = Panels("Recall@1", "5 labelled images per class, linear", LADDER, drawn)
     with drawing():
         figure = paint_panels(chart, looks([panel.method for panel in drawn], LIGHT), LIGHT)
         figure.draw_without_rendering()
@@ -236,18 +238,20 @@ def test_methods_keep_their_colours_and_the_two_curves_differ() -> None:
     assert before.get_linestyle() != after.get_linestyle() and before.get_markerfacecolor() == LIGHT.page
 
 
-def test_many_methods_go_on_in_further_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: kind.encode())
+def test_of_many_methods_a_figure_shows_those_with_a_colour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
     names = [f"method_{i:02}" for i in range(14)]
     rows = few_shot_rows(names, shots=(5,), metrics=("recall_at_1",), seeds=1, episodes=2)
-    (block,) = compose([few_shot_section(rows)], tmp_path, ["recall_at_1"])
+    (block,) = compose([few_shot_section(rows)], Choice(tmp_path, ["recall_at_1"])).sections
     assert block.few_shot is not None
-    stems = [picture.stem for picture in block.few_shot.groups[0].pictures]
-    assert stems == ["toy_recall_at_1_few_shot_5", "toy_recall_at_1_few_shot_5_part_2"]
+    (picture,) = block.few_shot.groups[0].pictures
+    assert picture.stem == "toy_recall_at_1_few_shot_5" and "12 methods" in picture.alt
+    assert picture.caption.endswith("The table below has 2 other methods.")
+    assert len(block.few_shot.groups[0].tables[0].rows) == 14
 
 
 def test_the_same_rows_give_the_same_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
     rows = few_shot_rows(METHODS[:2], adapters=ADAPTERS, seeds=2, shots=(5,), metrics=("map_at_r",))
     sections = (few_shot_section(rows), few_shot_section(rows[::-1]))
     first, second = (
@@ -258,9 +262,9 @@ def test_the_same_rows_give_the_same_report(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_a_frame_without_the_summary_still_shows_its_gains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr("oodml.report.export.render", lambda figure, kind: f"<svg>{kind}</svg>".encode())
     section = replace(few_shot_section(few_shot_rows(METHODS)), few_shot=None)
-    (block,) = compose([section], tmp_path, ["recall_at_1"])
+    (block,) = compose([section], Choice(tmp_path, ["recall_at_1"])).sections
     assert block.few_shot is not None and block.few_shot.needed is None
     cells = block.few_shot.groups[0].tables[0].rows[0][1]
     assert cells[2].detail == "± 0.005" and cells[0].kind == "gap"
