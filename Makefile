@@ -7,7 +7,7 @@ DEMO := build/demo
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench format clean browser
+.PHONY: help install demo test test-slow lint bench docs format clean browser
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,11 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 $(VENV)/.installed-test: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed  ## Create .venv and install oodml into it
@@ -48,6 +53,13 @@ bench: install  ## Speed and memory of splits, evaluation, mining, data path and
 	$(BIN)/python benchmarks/data_path.py
 	$(BIN)/python benchmarks/method_cost.py
 	$(BIN)/python benchmarks/bookkeeping.py
+
+docs: $(VENV)/.installed-docs  ## Build the documentation into build/site
+	$(BIN)/python docs/make_methods.py
+	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_schemas.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 format: $(VENV)/.installed-test  ## Format and fix what ruff can
 	$(BIN)/ruff check --fix .

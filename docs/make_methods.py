@@ -18,6 +18,7 @@ INTRODUCTION = """\
 This page is made from the records of the methods; `oodml methods` shows the same for the installed version, third
 parties' methods included, and `oodml methods --json` as data. A sweep takes names and groups:
 
+<!-- slow; sweep --levels 0 --seeds 1 --steps 1 --backbone pixels -->
 ```bash
 oodml methods --family proxies                                     # a part of the list
 oodml methods margin                                               # one card
