@@ -100,7 +100,7 @@ def main() -> None:
         peer(folder)
         means = time.perf_counter() - started
         started = time.perf_counter()
-        page, _ = make_report([folder], out)
+        page, _ = make_report([folder], out, processes=2)
         seconds = time.perf_counter() - started
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         files = sum(1 for _ in out.iterdir())

@@ -11,7 +11,6 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,9 +19,9 @@ from scipy.special import stdtrit
 
 from oodml.entries import Entry, Variant, collect, find_entries
 from oodml.errors import UnknownNameError
+from oodml.gain_pairs import Pair, Pairs, pair_episodes
 from oodml.metrics.base import metric_info
-from oodml.run_scores import Episodes, make_episodes
-from oodml.schema import FEW_SHOT, UNADAPTED
+from oodml.run_scores import make_episodes
 from oodml.statistics import ROUNDING, fit_line, slope_interval, t_interval
 
 if TYPE_CHECKING:
@@ -31,37 +30,6 @@ if TYPE_CHECKING:
 OVER_SEEDS, OVER_EPISODES = "over seeds", "residuals over episodes"
 GROWS, FALLS, UNCLEAR = "grows", "falls", "no clear trend"
 BEYOND = math.inf  # more labelled images than were tried
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Values of one run at one number of shots, by episode, before and after adaptation."""
-
-    none: tuple[float, ...]
-    adapted: tuple[float, ...]
-
-    @cached_property
-    def gains(self) -> tuple[float, ...]:
-        """Adapted less unadapted, by episode."""
-        return tuple(after - before for before, after in zip(self.none, self.adapted, strict=True))
-
-    @cached_property
-    def mean_none(self) -> float:
-        """Mean over the episodes before adaptation."""
-        return math.fsum(self.none) / len(self.none)
-
-    @cached_property
-    def mean_adapted(self) -> float:
-        """Mean over the episodes after it."""
-        return math.fsum(self.adapted) / len(self.adapted)
-
-    @cached_property
-    def mean_gain(self) -> float:
-        """Mean of the gains."""
-        return math.fsum(self.gains) / len(self.gains)
-
-
-Pairs = dict[int, dict[int, Pair]]  # level -> seed -> pair
 
 
 class Interval(NamedTuple):
@@ -173,24 +141,6 @@ def summarise_few_shot(
     easiest = min(scaled, key=lambda level: (scaled[level], level))
     needed = tuple(Needed(*key, max(found), images_needed(found, easiest, key[2])) for key, found in groups.items())
     return FewShot(curves, needed)
-
-
-def pair_episodes(episodes: Mapping[tuple[Entry, Variant], Episodes]) -> dict[tuple[Entry, Variant], Pairs]:
-    """Every adapted run with the unadapted one on the same queries; where either is unknown, so is the pair."""
-    pairs: dict[tuple[Entry, Variant], Pairs] = defaultdict(lambda: defaultdict(dict))
-    for (entry, variant), adapted in episodes.items():
-        if variant.setting != FEW_SHOT or variant.adapter == UNADAPTED:
-            continue
-        none = episodes.get((entry, variant._replace(adapter=UNADAPTED)), {})
-        for level, seeds in adapted.items():
-            for seed in sorted(seeds.keys() & none.get(level, {}).keys()):
-                pairs[entry, variant][level][seed] = Pair(none[level][seed], seeds[seed])
-    return pairs
-
-
-def gain_episodes(pairs: Pairs) -> Episodes:
-    """Gains by level and seed, one per episode."""
-    return {level: {seed: pair.gains for seed, pair in seeds.items()} for level, seeds in pairs.items()}
 
 
 def mean_half_width(samples: Sequence[Sequence[float]]) -> float:

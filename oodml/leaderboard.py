@@ -30,7 +30,7 @@ from oodml.entries import (
     row_tuples,
 )
 from oodml.errors import UnknownNameError
-from oodml.few_shot_statistics import gain_episodes, pair_episodes
+from oodml.gain_pairs import gain_episodes, pair_episodes
 from oodml.leaderboard_rows import Block, LadderRows, Row, area_rows, cell_rows
 from oodml.metrics.base import HEADLINE_METRICS, metric_info
 from oodml.ranks import rank_range_summary

@@ -39,6 +39,7 @@ def make_report(
     figures: Sequence[str] | None = None,
     published: bool = False,
     controls: Sequence[Path] = (),
+    processes: int = 1,
 ) -> tuple[Path, list[Section]]:
     """Writes the report of one or several sweeps, finished or not, and the leaderboard beside it.
 
@@ -50,6 +51,8 @@ def make_report(
         figures: Names of the figures to draw (`oodml.report.figure_names.FIGURES`), None for all.
         published: Whether to show the published study beside sweeps on its ladders.
         controls: Sweeps over random divisions of the same data, for the bands that chance alone fills.
+        processes: How many draw; a script that asks for two needs the `if __name__ == "__main__":` of every program
+            that starts processes.
 
     Returns:
         Path of the page, and the sections that it shows.
@@ -62,7 +65,7 @@ def make_report(
     sections = load_sections(sweeps)
     shown = sections if methods is None else [_only(section, expand_groups(methods)) for section in sections]
     shown = _with_controls(shown, sweeps, controls)
-    page = write_report(shown, out, metrics=metrics, figures=figures, published=published)
+    page = write_report(shown, out, metrics=metrics, figures=figures, published=published, processes=processes)
     write_leaderboard(out / "leaderboard.parquet", pd.concat([section.frame for section in sections]))
     return page, shown
 

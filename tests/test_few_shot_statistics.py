@@ -9,7 +9,8 @@ import pytest
 from few_shot_case import LADDER, few_shot_frame, few_shot_row, few_shot_rows, gain, run_row, unadapted
 
 from oodml import few_shot_statistics as few
-from oodml.few_shot_statistics import BEYOND, FewShot, GainCurve, Pair, summarise_few_shot
+from oodml.few_shot_statistics import BEYOND, FewShot, GainCurve, summarise_few_shot
+from oodml.gain_pairs import Pair
 from oodml.statistics import fit_line, slope_interval
 
 LEVELS = [(level.index, level.shift_scaled) for level in LADDER]

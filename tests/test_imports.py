@@ -61,6 +61,7 @@ TABLES = {
     "entries",
     "few_shot_statistics",
     "findings",
+    "gain_pairs",
     "method_facts",
     "leaderboard",
     "leaderboard_files",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from oodml import arguments as arg
 from oodml.options import parse_names
 
@@ -45,6 +47,7 @@ def report(
         figures=parse_names(figures) if figures else None,
         published=compare_published,
         controls=control,
+        processes=min(2, os.cpu_count() or 1),
     )
     for section in sections:
         console.print(summary_table(section, names[0]))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from oodml.report import tables, text
+from oodml.report.beside import Result, beside
 from oodml.report.cells import Table
 from oodml.report.export import Picture
 from oodml.report.few_shot import FewShotBlock, compose_few_shot
@@ -65,27 +67,43 @@ def compose(sections: Sequence[Section], choice: Choice) -> Content:
     """
     seen = [views(section) for section in sections]
     choice = replace(choice, methods=coloured([view for found in seen for view in found], choice.metrics))
-    blocks, taken = [], set[str]()
-    for section, found in zip(sections, seen, strict=True):
+    anchors = _anchors(sections)
+    with beside(choice.processes) as start:
+        few_shot = [
+            (start if any(view.few_shot for view in found) else partial)(
+                compose_few_shot, section, found, choice.out, anchor, choice.metrics, choice.methods
+            )
+            for section, found, anchor in zip(sections, seen, anchors, strict=True)
+        ]
+        parts = zip(sections, seen, anchors, few_shot, strict=True)
+        return Content(tuple(_section_block(*part, choice) for part in parts), _overall(seen, choice))
+
+
+def _anchors(sections: Sequence[Section]) -> list[str]:
+    """An id for every section; those of the same name get a longer one."""
+    found: list[str] = []
+    for section in sections:
         anchor = text.slug(section.benchmark)
-        while anchor in taken:
+        while anchor in found:
             anchor += "-2"
-        taken.add(anchor)
-        blocks.append(_section_block(section, found, anchor, choice))
-    return Content(tuple(blocks), _overall(seen, choice))
+        found.append(anchor)
+    return found
 
 
-def _section_block(section: Section, found: Sequence[View], anchor: str, choice: Choice) -> SectionBlock:
+def _section_block(
+    section: Section, found: Sequence[View], anchor: str, few_shot: Result, choice: Choice
+) -> SectionBlock:
     cards, facts, metrics = locate(anchor, section.methods), section.facts, choice.metrics
     used = {level.index for view in found for level in view.levels}
     ladder = tables.ladder_table([level for level in section.levels if level.index in used or not used])
     shown = {method for view in found for method in view.methods}
+    blocks = tuple(view_block(view, anchor, section, cards, choice) for view in found if not view.few_shot)
     return SectionBlock(
         anchor=anchor,
         title=facts.title or section.benchmark,
         facts=facts,
-        blocks=tuple(view_block(view, anchor, section, cards, choice) for view in found if not view.few_shot),
-        few_shot=compose_few_shot(section, found, choice.out, anchor, metrics, choice.methods),
+        blocks=blocks,
+        few_shot=few_shot(),
         published=_published(section, anchor, choice),
         ladder=ladder if ladder.rows else None,
         failures=tables.failures(facts.failures) if facts.failures else None,

@@ -59,6 +59,7 @@ class Choice:
         methods: Methods with a colour.
         figures: Names of figures.
         published: Whether to draw the published study beside.
+        processes: How many draw.
     """
 
     out: Path
@@ -66,6 +67,7 @@ class Choice:
     methods: Sequence[str] = ()
     figures: Sequence[str] = tuple(FIGURES)
     published: bool = False
+    processes: int = 1
 
 
 def view_block(view: View, anchor: str, section: Section, cards: Cards, choice: Choice) -> ViewBlock:

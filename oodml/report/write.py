@@ -23,6 +23,7 @@ def write_report(
     metrics: Sequence[str] = DEFAULT_METRICS,
     figures: Sequence[str] | None = None,
     published: bool = False,
+    processes: int = 1,
 ) -> Path:
     """Writes `index.html`, `report.md` and every figure as PNG, SVG and PDF into a folder.
 
@@ -36,6 +37,7 @@ def write_report(
         metrics: Metrics shown, the main one first.
         figures: Names among `figure_names.FIGURES`; None for all.
         published: Whether to show the published study beside sections of its ladders.
+        processes: How many draw; with two, figures of few-shot adaptation come from one of their own.
 
     Returns:
         Path of the page.
@@ -50,7 +52,7 @@ def write_report(
     for metric in metrics:
         if known and metric not in known:
             raise UnknownNameError("metric", metric, known)
-    choice = Choice(out, metrics, figures=chosen_figures(figures), published=published)
+    choice = Choice(out, metrics, figures=chosen_figures(figures), published=published, processes=processes)
     store.make_folder(out)
     content = compose(sections, choice)
     reading = notes.reading(metrics, few_shot=any(block.few_shot for block in content.sections))
