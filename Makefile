@@ -53,6 +53,7 @@ bench: install  ## Speed and memory of splits, evaluation, mining, data path and
 	$(BIN)/python benchmarks/data_path.py
 	$(BIN)/python benchmarks/method_cost.py
 	$(BIN)/python benchmarks/bookkeeping.py
+	$(BIN)/python benchmarks/report.py
 
 docs: $(VENV)/.installed-docs  ## Build the documentation into build/site
 	$(BIN)/python docs/make_methods.py
