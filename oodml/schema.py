@@ -167,6 +167,9 @@ LEADERBOARD = schema_of(
 of a merged leaderboard.
 """
 
+COSTS = ("train_s", "peak_memory_mb", "made_at")
+"""Columns of a leaderboard in which two sweeps of the same plan may differ."""
+
 SCORES = schema_of(
     "scores",
     [

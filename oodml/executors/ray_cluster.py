@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from oodml.executors.interrupts import Check, insistent
 from oodml.executors.jobs import Job, Outcome
 from oodml.executors.places import Places
-from oodml.executors.ray_connection import connected
+from oodml.executors.ray_connection import connected, import_ray
 from oodml.executors.ray_crew import Crew
 from oodml.executors.ray_needs import Needs
 from oodml.runner import Bench
@@ -31,18 +32,20 @@ def run_ray(bench: Bench, jobs: Sequence[Job], sweep: Path, places: Places) -> I
     if not jobs:
         return
     needs = Needs.of(bench.device, places)
-    with connected(places) as ray:
+    stays = import_ray().is_initialized()
+    with connected(places) as ray, insistent() as check:
         needs.check(ray.nodes())
         crew = Crew(ray, bench, sweep, places, needs)
         try:
-            yield from _drive(crew, jobs)
+            yield from _drive(crew, jobs, check)
         finally:  # also Ctrl-C, a full disk, or a caller that stops
-            crew.dismiss()
+            crew.dismiss(cancel=stays)
 
 
-def _drive(crew: Crew, jobs: Sequence[Job]) -> Iterator[Job | Outcome]:
+def _drive(crew: Crew, jobs: Sequence[Job], check: Check) -> Iterator[Job | Outcome]:
     waiting, told = deque(range(len(jobs))), set[int]()
     while waiting or crew.running:
+        check()
         while waiting and crew.has_room():
             number = waiting.popleft()
             crew.hand_over(number, jobs[number])

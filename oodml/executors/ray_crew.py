@@ -121,9 +121,14 @@ class Crew:
         commit(self.sweep, delivery.files)
         return replace(delivery.outcome, job=job)
 
-    def dismiss(self) -> None:
-        """Ends what still runs; the cluster may be gone already, since Ctrl-C in a terminal goes to all processes."""
-        for reference in self.running:
+    def dismiss(self, *, cancel: bool) -> None:
+        """Ends what still runs; the cluster may be gone already, since Ctrl-C in a terminal goes to all processes.
+
+        Args:
+            cancel: Whether the connection outlives the sweep. One that does not takes its jobs along, and Ray 2.60 ends
+                the whole program at once if it is asked to cancel a job that is just over.
+        """
+        for reference in self.running if cancel else ():
             with suppress(Exception):
                 self.ray.cancel(reference, force=True)
         with suppress(Exception):
