@@ -238,7 +238,7 @@ KeepModels = Annotated[
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.", rich_help_panel=_RUN)]
 Force = Annotated[bool, typer.Option("--force", help="Replace a different ladder in the folder.")]
 ForceFile = Annotated[bool, typer.Option("--force", help="Replace a different file.")]
-Metrics = Annotated[str, typer.Option(metavar="A,B", help="Metrics to show.")]
+Metrics = Annotated[str, typer.Option("--metrics", "--metric", metavar="A,B", help="Metrics to show.")]
 Figures = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,7 @@ from oodml.report.curves import paint_curves
 from oodml.report.export import Picture, export
 from oodml.report.few_shot_tables import gain_table, needed_table
 from oodml.report.few_shot_view import FewShotView, Panel, few_shot_view, mean_gains, panels
+from oodml.report.method_cards import locate
 from oodml.report.panels import MOST, Panels, paint_panels
 from oodml.report.sections import Section
 from oodml.report.style import Theme, looks
@@ -65,7 +66,7 @@ def compose_few_shot(
         section: The benchmark.
         found: Its views.
         out: Folder of the figures.
-        prefix: Start of their names.
+        prefix: Id of the section, and start of their names.
         metrics: Metrics shown, the main one first.
         methods: All methods of the report; they decide the colours.
 
@@ -78,20 +79,20 @@ def compose_few_shot(
     known = [metric for metric in metrics if any(shown.adapters_of(shots, metric) for shots in shown.shots)]
     if not known:
         return None
-    groups = []
+    groups, cards = [], locate(prefix, section.methods)
     for metric in known:
         for shots in shown.shots:
             if shown.adapters_of(shots, metric):
                 title = f"{text.metric_name(metric)} with {_images(shots)}"
                 pictures = _pictures(shown, shots, metric, out, prefix, methods)
-                groups.append(Group(title, pictures, (gain_table(shown, shots, metric),)))
+                groups.append(Group(title, pictures, (gain_table(shown, shots, metric, cards),)))
         several = len(shown.adapters) > 1
-        if (metric != known[0] or several) and (needed := needed_table(shown, metric)):
+        if (metric != known[0] or several) and (needed := needed_table(shown, metric, cards=cards)):
             groups.append(Group(needed.title, (), (needed,)))
     lost = section.facts.adaptations
     failures = tables.failures(lost, "Adaptations without a number") if lost else None
     sentences = tuple(headline(shown, shots, known[0]) for shots in shown.shots)
-    main = needed_table(shown, known[0], most=1)
+    main = needed_table(shown, known[0], most=1, cards=cards)
     return FewShotBlock("Few-shot adaptation", tuple(s for s in sentences if s), main, tuple(groups), failures)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oodml.records import Level
 from oodml.report import text
 from oodml.report.cells import GAP, Column, Entry, Table
 from oodml.report.few_shot_view import FewShotView
+from oodml.report.method_cards import NO_CARDS, Cards
 from oodml.report.tables import level_label, value
 from oodml.report.view import Cell
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 Rows = list[tuple[str, tuple[Entry, ...]]]
 
 
-def gain_table(shown: FewShotView, shots: int, metric: str) -> Table:
+def gain_table(shown: FewShotView, shots: int, metric: str, cards: Cards = NO_CARDS) -> Table:
     """Methods x levels of the gain, a block of rows per adapter, the largest gain at the hardest level first."""
     adapters = shown.adapters_of(shots, metric)
     levels = shown.views[shots, adapters[0]].levels
@@ -31,13 +33,14 @@ def gain_table(shown: FewShotView, shots: int, metric: str) -> Table:
         rows += [(adapter, ())] if len(adapters) > 1 else []
         for method in view.by_mean(levels[-1], f"gain_{metric}") if levels else view.methods:
             curve = shown.curves.get((method, shots, adapter, metric))
-            cells = [
-                gain_entry(shown.gain(method, level, shots, adapter, metric), _within(curve, level)) for level in levels
-            ]
+            cells = []
+            for level in levels:
+                entry = gain_entry(shown.gain(method, level, shots, adapter, metric), _within(curve, level))
+                cells.append(entry if entry.kind else replace(entry, link=cards.runs(method, level.index)))
             rows.append((method, (*_trend(curve, len(levels)), *cells)))
     title = f"Gain in {text.metric_name(metric)} by level" + (f", {adapters[0]}" if len(adapters) == 1 else "")
     note = _gain_note(shown, shots, metric, adapters)
-    return Table(title, "method", tuple(columns), tuple(rows), note, stacked=True)
+    return Table(title, "method", tuple(columns), tuple(rows), note, stacked=True, links=cards.of)
 
 
 def gain_entry(cell: Cell | None, within: float | None) -> Entry:
@@ -51,13 +54,14 @@ def gain_entry(cell: Cell | None, within: float | None) -> Entry:
     return Entry(text.signed(cell.mean), " ".join(part for part in parts if part))
 
 
-def needed_table(shown: FewShotView, metric: str, most: int | None = None) -> Table | None:
+def needed_table(shown: FewShotView, metric: str, most: int | None = None, cards: Cards = NO_CARDS) -> Table | None:
     """Methods x levels of the images per class that it takes; None if nothing is known.
 
     Args:
         shown: The few-shot results.
         metric: The metric.
         most: How many adapters to show, the main one first; None for all.
+        cards: Where the cards of the methods are.
     """
     adapters = [name for name in shown.adapters if any(key[1:] == (name, metric) for key in shown.needed)][:most]
     if not adapters:
@@ -76,7 +80,7 @@ def needed_table(shown: FewShotView, metric: str, most: int | None = None) -> Ta
         f"mean at level {levels[0].index}, there with as many images taken out of the queries; 0: the unadapted "
         "network is already there. Means over seeds and episodes are compared as they are, without a test."
     )
-    return Table(title, "method", tuple(_level_columns(levels[1:])), tuple(rows), note)
+    return Table(title, "method", tuple(_level_columns(levels[1:])), tuple(rows), note, links=cards.of)
 
 
 def _level_columns(levels: Sequence[Level]) -> list[Column]:

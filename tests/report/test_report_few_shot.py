@@ -13,10 +13,12 @@ import pytest
 from few_shot_case import LADDER, few_shot_rows, few_shot_section, gain
 from matplotlib.figure import Figure
 
+from oodml.method_facts import MethodFacts, RunNote
 from oodml.report import Failure, markdown, page, write_report
 from oodml.report.content import Content, SectionBlock, compose
 from oodml.report.few_shot_tables import gain_table, needed_table
 from oodml.report.few_shot_view import FewShotView, few_shot_view, mean_gains, panels
+from oodml.report.method_cards import locate
 from oodml.report.panels import Panels, paint_panels
 from oodml.report.style import DARK, LIGHT, drawing, looks
 from oodml.report.view import views
@@ -236,6 +238,15 @@ def test_methods_keep_their_colours_and_the_two_curves_differ() -> None:
     before, after = [line for line in figure.axes[2].lines if len(np.asarray(line.get_xdata())) == 5]
     assert before.get_color() == after.get_color() == LIGHT.colours[1]
     assert before.get_linestyle() != after.get_linestyle() and before.get_markerfacecolor() == LIGHT.page
+
+
+def test_gains_lead_to_the_runs_behind_them(shown: FewShotView) -> None:
+    runs = tuple(RunNote("r", level.index, 0, "last", "done", {}) for level in LADDER)
+    cards = locate("toy", [MethodFacts(method, runs=runs) for method in METHODS])
+    table = gain_table(shown, 5, "recall_at_1", cards)
+    assert table.links == {method: f"toy-m{i}" for i, method in enumerate(METHODS)}
+    _, cells = next(row for row in table.rows if row[0] == "margin")
+    assert [cell.link for cell in cells] == ["", "", *(f"toy-m1-{level.index}" for level in LADDER)]
 
 
 def test_of_many_methods_a_figure_shows_those_with_a_colour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
