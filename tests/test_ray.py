@@ -309,7 +309,13 @@ def test_ctrl_c_ends_the_cluster_of_a_sweep_and_keeps_what_is_done(ladder: Ladde
     env = {**os.environ, "HOME": str(tmp_path)}  # where Ray puts its token
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=env
+        command,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=env,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
     )
     while process.poll() is None and len(list(tmp_path.glob("sweep/runs/*.parquet"))) < 3:
         time.sleep(0.1)

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from oodml.executors.interrupts import Check, insistent
 from oodml.executors.jobs import Job, Outcome
 from oodml.executors.places import Places
 from oodml.executors.ray_connection import connected, import_ray
@@ -33,19 +32,18 @@ def run_ray(bench: Bench, jobs: Sequence[Job], sweep: Path, places: Places) -> I
         return
     needs = Needs.of(bench.device, places)
     stays = import_ray().is_initialized()
-    with connected(places) as ray, insistent() as check:
+    with connected(places) as ray:
         needs.check(ray.nodes())
         crew = Crew(ray, bench, sweep, places, needs)
         try:
-            yield from _drive(crew, jobs, check)
+            yield from _drive(crew, jobs)
         finally:  # also Ctrl-C, a full disk, or a caller that stops
             crew.dismiss(cancel=stays)
 
 
-def _drive(crew: Crew, jobs: Sequence[Job], check: Check) -> Iterator[Job | Outcome]:
+def _drive(crew: Crew, jobs: Sequence[Job]) -> Iterator[Job | Outcome]:
     waiting, told = deque(range(len(jobs))), set[int]()
     while waiting or crew.running:
-        check()
         while waiting and crew.has_room():
             number = waiting.popleft()
             crew.hand_over(number, jobs[number])
