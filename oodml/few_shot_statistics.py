@@ -11,7 +11,6 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from oodml.entries import Entry, Variant, collect, find_entries
 from oodml.errors import UnknownNameError
 from oodml.gain_pairs import Pair, Pairs, pair_episodes
 from oodml.metrics.base import metric_info
-from oodml.run_scores import make_episodes
+from oodml.run_scores import make_episodes, mean
 from oodml.statistics import ROUNDING, fit_line, slope_interval, t_interval
 
 if TYPE_CHECKING:
@@ -163,8 +162,8 @@ def mean_half_width(samples: Sequence[Sequence[float]]) -> float:
 def relative_gain(seeds: Mapping[int, Pair]) -> Interval:
     """Mean gain divided by the mean unadapted value, seed by seed; nan where the latter is zero."""
     parts = [pair.mean_gain / pair.mean_none if pair.mean_none else math.nan for pair in seeds.values()]
-    mean, _, low, high = t_interval(parts)
-    return Interval(mean, low, high)
+    average, _, low, high = t_interval(parts)
+    return Interval(average, low, high)
 
 
 def gain_trend(pairs: Pairs, scaled: Mapping[int, float], *, higher_is_better: bool = True) -> Trend | None:
@@ -216,8 +215,8 @@ def images_needed(pairs: Mapping[int, Pairs], easiest: int, metric: str) -> dict
         seeds, first = (list(pairs[shots].get(place, {}).values()) for place in (level, easiest))
         if not seeds or not first:
             return None
-        value = fmean(pair.mean_adapted if adapted else pair.mean_none for pair in seeds)
-        return sign * (value - fmean(pair.mean_none for pair in first)) >= -ROUNDING
+        value = mean(pair.mean_adapted if adapted else pair.mean_none for pair in seeds)
+        return sign * (value - mean(pair.mean_none for pair in first)) >= -ROUNDING
 
     def smallest(level: int) -> float | None:
         steps = [(0, min(pairs), False), *((shots, shots, True) for shots in sorted(pairs))]

@@ -93,9 +93,9 @@ def find(methods: Sequence[MethodFacts], levels: Sequence[Level], selection: str
     if len(levels) < 2 or not tables:
         return None
     means = np.array([_means(table) for table in tables.values()])
-    best = _best(list(tables), means, [level.shift_scaled for level in levels], metric)
-    differences = _to_the_best(tables, best, levels) if best else {}
     shift = [level.shift_scaled for level in levels]
+    best = _best(list(tables), means, shift, metric)
+    differences = _to_the_best(tables, best, levels) if best else {}
     reference = np.array([level.reference.get(metric, NAN) for level in levels])
     effective = _effective(means, levels)
     rows = {

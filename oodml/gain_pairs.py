@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from oodml.entries import Entry, Variant
-from oodml.run_scores import Episodes
+from oodml.run_scores import Episodes, mean
 from oodml.schema import FEW_SHOT, UNADAPTED
 
 
@@ -28,17 +27,17 @@ class Pair:
     @cached_property
     def mean_none(self) -> float:
         """Mean over the episodes before adaptation."""
-        return math.fsum(self.none) / len(self.none)
+        return mean(self.none)
 
     @cached_property
     def mean_adapted(self) -> float:
         """Mean over the episodes after it."""
-        return math.fsum(self.adapted) / len(self.adapted)
+        return mean(self.adapted)
 
     @cached_property
     def mean_gain(self) -> float:
         """Mean of the gains."""
-        return math.fsum(self.gains) / len(self.gains)
+        return mean(self.gains)
 
 
 Pairs = dict[int, dict[int, Pair]]  # level -> seed -> pair

@@ -11,16 +11,13 @@ from typing import Any
 import pandas as pd
 
 from oodml import registry
-from oodml.entries import Run, collect, find_entries, row_tuples
+from oodml.entries import Entry, Run, collect, few_shot_rows, find_entries, row_tuples
 from oodml.errors import OodmlError
 from oodml.method_labels import label_methods
 from oodml.options import scalar_text
 from oodml.plan import spec_from_json
 from oodml.records import Ladder
 from oodml.repeat import repeat_command
-from oodml.schema import FEW_SHOT
-
-KEY = ("benchmark", "method", "backbone", "embedding_dim", "config", "selection")
 
 
 @dataclass(frozen=True)
@@ -80,11 +77,11 @@ def method_facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, board: 
     """
     found = collect(runs, plan)
     entries = find_entries(found)
-    labels = dict(zip(row_tuples(board, KEY), label_methods(board), strict=True))
+    labels = dict(zip(row_tuples(board, Entry._fields), label_methods(board), strict=True))
     members: dict[str, list[Run]] = defaultdict(list)
     for run_id, run in found.items():
         members[labels[tuple(entries[run_id])]].append(run)
-    values, costs = _values(runs), _costs(runs)
+    values, costs = _values(runs), _seconds(runs)
     named = plan.dropna(subset="spec")
     specs = dict(zip(named["run_id"], named["spec"], strict=True))
     return [_facts(ladder, label, members[label], values, costs, specs) for label in sorted(members)]
@@ -92,17 +89,17 @@ def method_facts(ladder: Ladder, runs: pd.DataFrame, plan: pd.DataFrame, board: 
 
 def _values(runs: pd.DataFrame) -> Mapping[str, dict[str, float]]:
     """Run id to its zero-shot metrics."""
-    known = runs[runs["metric"].notna() & runs["setting"].ne(FEW_SHOT)].drop_duplicates(["run_id", "metric"])
+    known = runs[runs["metric"].notna() & ~few_shot_rows(runs)].drop_duplicates(["run_id", "metric"])
     values: dict[str, dict[str, float]] = defaultdict(dict)
     for run_id, metric, value in zip(known["run_id"], known["metric"], known["value"], strict=True):
         values[run_id][metric] = value
     return values
 
 
-def _costs(runs: pd.DataFrame) -> Mapping[str, tuple[float, str]]:
-    """Run id to its seconds of training and the device."""
-    known = runs[runs["setting"].ne(FEW_SHOT) & runs["train_s"].notna()].drop_duplicates("run_id")
-    return dict(zip(known["run_id"], zip(known["train_s"], known["device"], strict=True), strict=True))
+def _seconds(runs: pd.DataFrame) -> Mapping[str, float]:
+    """Run id to its seconds of training."""
+    known = runs[runs["train_s"].notna() & ~few_shot_rows(runs)].drop_duplicates("run_id")
+    return dict(zip(known["run_id"], known["train_s"], strict=True))
 
 
 def _facts(
@@ -110,7 +107,7 @@ def _facts(
     label: str,
     members: Sequence[Run],
     values: Mapping[str, dict[str, float]],
-    costs: Mapping[str, tuple[float, str]],
+    costs: Mapping[str, float],
     specs: Mapping[str, str],
 ) -> MethodFacts:
     first = members[0]
@@ -122,7 +119,7 @@ def _facts(
         RunNote(run.run_id, run.level, run.seed, run.selection, run.status, values.get(run.run_id, {}))
         for run in sorted(members, key=lambda run: (run.selection, run.level, run.seed))
     ]
-    seconds = [costs[run.run_id][0] for run in members if run.run_id in costs]
+    seconds = [costs[run.run_id] for run in members if run.run_id in costs]
     return MethodFacts(
         label=label,
         group=card.group if card else "",

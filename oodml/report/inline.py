@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from html import escape
 
 from oodml.report.export import Picture
 from oodml.report.style import DARK, LIGHT, Theme
@@ -35,7 +36,7 @@ def inline_svg(picture: Picture, prefix: str) -> str:
     head, _, body = svg.partition(">")
     head = re.sub(r' (?:width|height|xmlns(?::\w+)?|version)="[^"]*"', "", head)
     size = f'width="{picture.width}" height="{picture.height}"'
-    return f'{head} {size} role="img" aria-label="{_attribute(picture.alt)}">{body}'
+    return f'{head} {size} role="img" aria-label="{escape(picture.alt)}">{body}'
 
 
 def figure_colours() -> tuple[tuple[str, str, str], ...]:
@@ -54,7 +55,3 @@ def _colours() -> list[tuple[str, str, str]]:
 
 def _variable(colour: str, names: dict[str, str]) -> str:
     return f"var(--fig-{names[colour]})" if colour in names else colour
-
-
-def _attribute(words: str) -> str:
-    return words.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

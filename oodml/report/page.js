@@ -92,7 +92,7 @@ function point(plot, tip, event) {
   name.textContent = plot.data.methods[best[0]];
   tip.replaceChildren(name, document.createElement("br"), best[3]);
   const left = Math.min(Math.max(0, best[1] * scale - tip.offsetWidth / 2), box.width - tip.offsetWidth);
-  tip.style.left = `${left + plot.svg.offsetLeft || left}px`;
+  tip.style.left = `${left}px`;
   const above = best[2] * scale - tip.offsetHeight - 10;
   tip.style.top = `${above > 0 ? above : best[2] * scale + 12}px`;
 }

@@ -83,7 +83,8 @@ def paint_panels(chart: Panels, looks: Mapping[str, Look], theme: Theme) -> Figu
         left, top = LEFT + column * (broad + beside), TOP + (row + 1) * ABOVE + row * high
         place = (left / WIDTH, 1 - (top + high) / tall, broad / WIDTH, high / tall)
         axes, below = _frame(figure, place, chart.levels, chart.values(panel), _gain_range(chart.panels), theme)
-        _name(axes, panel.method, broad + beside, theme)
+        (label,) = text.shorten([panel.method], 24)
+        name_panel(axes, label, broad + beside, theme)
         _draw(axes, below, chart.levels, panel, looks[panel.method], theme)
         axes.tick_params(labelleft=column == 0 or not chart.together, labelbottom=i + columns >= count)
         below.tick_params(labelright=column == columns - 1 or i == count - 1)
@@ -147,10 +148,9 @@ def _frame(
     return axes, below
 
 
-def _name(axes: Axes, method: str, broad: float, theme: Theme) -> None:
-    """The method above its panel, smaller where it is long."""
-    (label,) = text.shorten([method], 24)
-    size = max(6.0, min(9.0, 9.0 * (broad - 0.04) / width(label)))
+def name_panel(axes: Axes, label: str, room: float, theme: Theme) -> None:
+    """A method's name above its panel, smaller where it is longer than the room in inches."""
+    size = max(6.0, min(9.0, 9.0 * (room - 0.04) / width(label)))
     style: dict[str, Any] = {"textcoords": "offset points", "size": size, "color": theme.ink, "parse_math": False}
     axes.annotate(label, (0, 1), (0, 3), xycoords="axes fraction", va="bottom", **style)
 

@@ -10,6 +10,7 @@ from oodml.published import Reading
 from oodml.report import text
 from oodml.report.charts import Point
 from oodml.report.measure import width
+from oodml.report.panels import name_panel
 from oodml.report.style import WIDTH, Look, Theme
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def paint_beside(chart: BesideChart, looks: Mapping[str, Look], theme: Theme) ->
         axes = figure.add_axes((left / WIDTH, 1 - (top + high) / tall, broad / WIDTH, high / tall))
         _frame(axes, chart, theme)
         axes.tick_params(labelleft=column == 0, labelbottom=i + columns >= count)
-        _name(axes, name, broad + BESIDE, theme)
+        name_panel(axes, name, broad + BESIDE, theme)
         _published(axes, chart.shifts, panel.published, theme)
         _ours(axes, chart.shifts, panel.ours, looks[panel.label].colour, theme)
     _heading(figure, chart, theme)
@@ -121,13 +122,6 @@ def _frame(axes: Axes, chart: BesideChart, theme: Theme) -> None:
     axes.set_axisbelow(True)
     if chart.default is not None:
         axes.axvline(chart.default, color=theme.muted, linewidth=0.8, linestyle=(0, (1.2, 2)), zorder=0.5)
-
-
-def _name(axes: Axes, label: str, room: float, theme: Theme) -> None:
-    """The method above its panel, smaller where it is long."""
-    size = max(6.0, min(9.0, 9.0 * (room - 0.04) / width(label)))
-    style: dict[str, Any] = {"textcoords": "offset points", "size": size, "color": theme.ink, "parse_math": False}
-    axes.annotate(label, (0, 1), (0, 3), xycoords="axes fraction", va="bottom", **style)
 
 
 def _published(axes: Axes, shifts: Sequence[float], readings: Sequence[Reading | None], theme: Theme) -> None:
